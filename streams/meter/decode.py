@@ -1,0 +1,178 @@
+"""Step 1 of the meter: the values of Kafka records to validated calls, and rejects with a reason.
+
+Contract: pure, and total: no input raises. Every record yields at least one call or reject; every call in it yields
+exactly one. The verdict on a call depends on its bytes and its record's timestamp only.
+
+Two ways lead to the same verdict. The fast one is a msgspec struct derived from `schemas.Call`; whatever it does not
+accept goes the careful way (`streams.meter.judge`): strict JSON, then pydantic, whose verdict is final. The fast way
+never rejects. It checks on the raw bytes what msgspec does not: UTF-8 (skipped in unknown fields), NUL, and nesting
+(msgspec's own limit depends on the depth of Python's stack).
+
+Known limits: of duplicate keys the last one counts, as in every common parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from schemas.base import NO_NUL
+from schemas.call import Call
+from schemas.derive import derive_struct
+from schemas.times import EARLIEST_MS, LATEST_MS, parse_rfc3339
+from streams.meter import judge
+
+if TYPE_CHECKING:
+    CallStruct = Call
+else:
+    CallStruct = derive_struct(Call, "CallStruct", guarded=(NO_NUL,))
+
+VALUE_MAX_BYTES: Final = 4 * 1024 * 1024
+"""Four times Kafka's default `max.message.bytes`: a batch of 8,000 full calls; beyond that it is not metering data."""
+
+FUTURE_MAX_MS: Final = 86_400_000
+"""A clock or zone may be wrong by hours; a day ahead is a wrong unit or date, and would hold every watermark up."""
+
+SECONDS_CACHED: Final = 100_000
+"""A day of distinct seconds (86,400) fits; about 16 MB. Cleared when full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """One call (or a whole record) that was refused.
+
+    `record` is the record's position in the batch, `index` the call's position in the record, `reason` a code of
+    `schemas.reasons`, `detail` says where and why without quoting values, `payload` is what may be kept of the input:
+    for objects the contract's own fields, shortened; for what does not parse the first 2 KiB.
+    """
+
+    record: int
+    index: int
+    reason: str
+    detail: str
+    payload: str
+
+
+@dataclass(slots=True)
+class Decoded:
+    """Calls in order of arrival with their positions (three lists of one length), and the rejects."""
+
+    calls: list[CallStruct] = field(default_factory=list)
+    record: list[int] = field(default_factory=list)
+    index: list[int] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)
+
+
+_decode_call = msgspec.json.Decoder(CallStruct).decode
+_split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+_SUFFIX_MS: Final[dict[str, int]] = {f".{ms:03d}{zone}": ms for ms in range(1000) for zone in ("Z", "+00:00")} | {
+    "Z": 0,
+    "+00:00": 0,
+}
+_second_ms: dict[str, int] = {}
+
+
+def _time_ms(text: str) -> int | None:
+    """RFC 3339 to epoch milliseconds like `parse_rfc3339`, remembering seconds; None when it is not one."""
+    tail = text[19:]
+    millis = _SUFFIX_MS.get(tail)
+    if millis is None:
+        # Microseconds, as Python's isoformat() writes them: the first three digits count, if the others are digits.
+        more = tail[4:7]
+        if not (len(more) == 3 and more.isdecimal() and more.isascii()):
+            return parse_rfc3339(text)
+        millis = _SUFFIX_MS.get(tail[:4] + tail[7:])
+        if millis is None:
+            return parse_rfc3339(text)
+    head = text[:19]
+    base = _second_ms.get(head)
+    if base is None:
+        base = parse_rfc3339(head + "Z")
+        if base is None:
+            return None
+        if len(_second_ms) >= SECONDS_CACHED:
+            _second_ms.clear()
+        _second_ms[head] = base
+    return base + millis
+
+
+def _fast(value: bytes, latest_ms: int) -> CallStruct | None:
+    """The call in one JSON object, or None when the careful way has to judge. `latest_ms` is inclusive."""
+    if not value.isascii():
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return None
+    if b"u0000" in value or value.count(b"{") + value.count(b"[") > judge.DEPTH_MAX:
+        return None
+    try:
+        call: CallStruct = _decode_call(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    time: Any = call.time  # as on the wire
+    if time.__class__ is str:
+        time = _time_ms(time)
+        if time is None:
+            return None
+        call.time = time
+    if not EARLIEST_MS <= time <= latest_ms:
+        return None
+    if call.cache_read_input_tokens is not None or call.cache_write_input_tokens is not None:  # noqa: SIM102
+        if (call.cache_read_input_tokens or 0) + (call.cache_write_input_tokens or 0) > call.input_tokens:
+            return None
+    if call.reasoning_output_tokens is not None and call.reasoning_output_tokens > call.output_tokens:
+        return None
+    return call
+
+
+def latest_ms(timestamp_ms: int) -> int:
+    """The latest time (inclusive, epoch ms) that a call in a record with this Kafka timestamp may have.
+
+    Kafka writes -1 where a record has no timestamp; then only the contract's own limit holds.
+    """
+    return min(LATEST_MS - 1, timestamp_ms + FUTURE_MAX_MS) if timestamp_ms >= 0 else LATEST_MS - 1
+
+
+def decode(values: Sequence[bytes | None], timestamps_ms: Sequence[int]) -> Decoded:
+    """Decode a batch of record values; `timestamps_ms` are the records' Kafka timestamps (epoch ms, -1 for none).
+
+    Never raises for what is in the values. The sequences must be of one length (ValueError).
+    """
+    out = Decoded()
+    add_call, add_record, add_index = out.calls.append, out.record.append, out.index.append
+    fast = _fast
+    for record, (value, timestamp) in enumerate(zip(values, timestamps_ms, strict=True)):
+        latest = latest_ms(timestamp)
+        if value and len(value) <= VALUE_MAX_BYTES and (call := fast(value, latest)) is not None:
+            add_call(call)
+            add_record(record)
+            add_index(0)
+        else:
+            _careful(value, record, latest, out)
+    return out
+
+
+def _careful(value: bytes | None, record: int, latest: int, out: Decoded) -> None:
+    """Split what may be an array or NDJSON, and judge each part; adds at least one call or reject to `out`."""
+    if value is not None and len(value) > VALUE_MAX_BYTES:
+        parts: list[judge.Part] | judge.Fault = judge.fault("too_large", f"{len(value)} bytes", value)
+    else:
+        parts = judge.split(value or b"", _split_array)
+    if isinstance(parts, judge.Fault):
+        out.rejects.append(Reject(record, 0, parts.reason, parts.detail, parts.payload))
+        return
+    for index, part in enumerate(parts):
+        call = _fast(part, latest) if isinstance(part, bytes) else None
+        if call is None:
+            verdict = judge.judge(part, latest)
+            if isinstance(verdict, judge.Fault):
+                out.rejects.append(Reject(record, index, verdict.reason, verdict.detail, verdict.payload))
+                continue
+            call = CallStruct(**{name: getattr(verdict, name) for name in Call.model_fields})
+        out.calls.append(call)
+        out.record.append(record)
+        out.index.append(index)

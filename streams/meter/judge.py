@@ -1,0 +1,202 @@
+"""The careful half of decoding: strict JSON, then `schemas.Call`; whatever it says about a call is final.
+
+Contract: pure and total. `split` turns a record's value into its parts (one for an object, one per element of an array
+or line of NDJSON) or one `Fault` for the whole record; `judge` turns a part into a `Call` or a `Fault`.
+
+A value is taken as NDJSON when it is not JSON as a whole and one of its lines starts with `{` and ends with `}`: a
+broken object that is printed over many lines then stays one reject. An array that is not JSON as a whole is one reject,
+since nobody can say where its calls begin. A byte order mark at the start is skipped.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from pydantic import ValidationError
+
+from schemas.call import Call
+from schemas.reasons import reason_of
+
+DEPTH_MAX: Final = 100
+"""Levels of objects and arrays. A call needs two; a fixed number, so that the verdict does not depend on the stack."""
+
+CALLS_MAX: Final = 50_000
+"""A call needs 90 bytes at least, so 4 MiB hold 46,000: more parts than this are not calls, and each costs a row."""
+
+RAW_MAX_BYTES: Final = 2048
+"""What is kept of bytes that do not parse: enough to recognise the sender and the fault. It may hold text of a prompt,
+which cannot be told apart in broken JSON, hence no more than this."""
+
+TEXT_MAX: Final = 256
+"""Characters kept of each field of a refused call: the longest name of the contract."""
+
+TAGS_MAX: Final = 16
+"""Tags kept of a refused call: enough to find its owner."""
+
+DETAIL_MAX: Final = 500
+"""Characters of a detail: five errors, each with its field."""
+
+_BOM: Final = b"\xef\xbb\xbf"
+_BLANK: Final = b" \t\r\n"
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_INT_DIGITS: Final = 40
+"""Digits of an integer that is read exactly; longer ones are out of every range, and slow to convert."""
+_HUGE: Final[int] = 10**_INT_DIGITS
+
+_NAMES: Final = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a call or a whole record is refused: a code of `schemas.reasons`, a text, and what may be kept of it."""
+
+    reason: str
+    detail: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A part that is parsed already."""
+
+    value: Any
+
+
+Part = bytes | Parsed
+
+
+def fault(reason: str, detail: str, raw: bytes) -> Fault:
+    """A fault of bytes that are not parsed; keeps the first 2 KiB as text."""
+    return Fault(reason, detail, raw[:RAW_MAX_BYTES].decode("utf-8", "backslashreplace"))
+
+
+def depth(raw: bytes) -> int:
+    """Levels of nesting of JSON text, without recursion; brackets in strings do not count."""
+    level = deepest = 0
+    for match in _TOKENS.finditer(raw):
+        first = raw[match.start()]
+        if first in b"[{":
+            level += 1
+            deepest = max(deepest, level)
+        elif first in b"]}":
+            level -= 1
+    return deepest
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _parse_int(digits: str) -> int:
+    if len(digits) <= _INT_DIGITS:
+        return int(digits)
+    return -_HUGE if digits[0] == "-" else _HUGE
+
+
+def _load(raw: bytes) -> Parsed | Fault:
+    """One JSON value of at most `DEPTH_MAX` levels."""
+    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and (levels := depth(raw)) > DEPTH_MAX:
+        return fault("too_deep", f"{levels} levels of nesting, more than {DEPTH_MAX}", raw)
+    try:
+        return Parsed(json.loads(raw.decode(), parse_constant=_refuse_constant, parse_int=_parse_int))
+    except UnicodeDecodeError as error:
+        return fault("not_utf8", f"byte {error.start} is not UTF-8", raw)
+    except json.JSONDecodeError as error:
+        return fault("not_json", f"{error.msg} at character {error.pos}", raw)
+    except ValueError as error:
+        return fault("not_json", str(error), raw)
+
+
+def split(raw: bytes, split_array: Callable[[bytes], Sequence[msgspec.Raw]]) -> list[Part] | Fault:
+    """The parts of a record's value (at least one), or the fault of the whole."""
+    body = raw.removeprefix(_BOM).strip(_BLANK)
+    if not body:
+        return fault("empty", "the record has no value", raw)
+    parts: list[Part] | Fault
+    if body.startswith(b"["):
+        parts = _split_array(body, split_array)
+    elif b"\n" in body and isinstance(whole := _load(body), Fault) and whole.reason in ("not_json", "not_utf8"):
+        lines = [line for line in (line.strip(_BLANK) for line in body.split(b"\n")) if line]
+        parts = list(lines) if any(line[:1] == b"{" and line[-1:] == b"}" for line in lines) else whole
+    else:
+        parts = [body]
+    if not isinstance(parts, Fault) and len(parts) > CALLS_MAX:
+        return fault("too_many_calls", f"{len(parts)} parts, more than {CALLS_MAX}", raw)
+    return parts
+
+
+def _split_array(body: bytes, split_array: Callable[[bytes], Sequence[msgspec.Raw]]) -> list[Part] | Fault:
+    try:
+        elements = [bytes(element) for element in split_array(body)]
+    except (msgspec.MsgspecError, RecursionError):
+        # Not JSON, or too deep, or half a surrogate pair in a field that may not matter: the strict parser tells.
+        whole = _load(body)
+        if isinstance(whole, Fault):
+            return whole
+        elements = []
+        if whole.value:
+            return [Parsed(element) for element in whole.value]
+    else:
+        if any(
+            element.count(b"{") + element.count(b"[") >= DEPTH_MAX and depth(element) >= DEPTH_MAX
+            for element in elements
+        ):
+            return fault("too_deep", f"more than {DEPTH_MAX} levels of nesting", body)
+    if not elements:
+        return fault("empty", "an empty array", body)
+    return list(elements)
+
+
+def judge(part: Part, latest_ms: int) -> Call | Fault:
+    """The final verdict on one part; `latest_ms` (inclusive) is the latest time that its record allows."""
+    parsed = _load(part) if isinstance(part, bytes) else part
+    if isinstance(parsed, Fault):
+        return parsed
+    value = parsed.value
+    if not isinstance(value, dict):
+        shown = json.dumps(value)[:TEXT_MAX]
+        return Fault("not_an_object", f"a call is an object, not {_kind(value)}", shown)
+    try:
+        call = Call.model_validate(value)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False, include_context=False)
+        first = errors[0]
+        field = str(first["loc"][0]) if first["loc"] else ""
+        detail = "; ".join(_say(item["loc"], item["msg"]) for item in errors[:5])
+        return Fault(reason_of(first["type"], field), detail[:DETAIL_MAX], _keep(value))
+    if call.time > latest_ms:
+        return Fault("time_in_future", "time: More than 24 hours after the record's Kafka timestamp", _keep(value))
+    return call
+
+
+def _say(location: tuple[int | str, ...], message: str) -> str:
+    # The key of a tag is the sender's text: only the field is named.
+    return f"{location[0]}: {message}" if location else message
+
+
+def _kind(value: object) -> str:
+    return _NAMES.get(type(value), "number")
+
+
+def _short(value: object) -> object:
+    """A scalar as it is or cut; of a container only its kind, since it may hold anything."""
+    if isinstance(value, str):
+        return value[:TEXT_MAX]
+    if isinstance(value, (dict, list)):
+        return f"<{_kind(value)}>"
+    return value
+
+
+def _keep(value: dict[str, Any]) -> str:
+    """The contract's own fields of a refused object as JSON text; everything else (prompts) is dropped."""
+    kept: dict[str, object] = {name: _short(value[name]) for name in Call.model_fields if name in value}
+    tags = value.get("tags")
+    if isinstance(tags, dict):
+        kept["tags"] = {key[:TEXT_MAX]: _short(tags[key]) for key in list(tags)[:TAGS_MAX]}
+    # Half a surrogate pair cannot be encoded: written as its JSON escape.
+    return json.dumps(kept, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
