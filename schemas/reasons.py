@@ -13,7 +13,7 @@ REASONS: Final[dict[str, str]] = {
     "too_many_calls": "The record holds more than 50,000 calls.",
     "not_utf8": "The bytes are not UTF-8.",
     "not_json": "The text is not JSON (RFC 8259; NaN and Infinity are not JSON).",
-    "too_deep": "Objects and arrays are nested more than 100 levels deep.",
+    "too_deep": "Objects and arrays are nested more than 200 levels deep.",
     "not_an_object": "JSON, but neither an object nor an array of objects.",
     "missing_field": "A required field is absent or null.",
     "wrong_type": "A known field has another JSON type than the contract's; nothing is coerced.",
@@ -26,6 +26,7 @@ REASONS: Final[dict[str, str]] = {
     "time_in_future": "`time` is more than 24 hours after the record's Kafka timestamp, or after 2199.",
     "cache_exceeds_input": "Cache reads and writes exceed `input_tokens`, which must include them.",
     "reasoning_exceeds_output": "`reasoning_output_tokens` exceed `output_tokens`, which must include them.",
+    "bad_table": "The columns of a `usage` record do not make a table.",
 }
 
 _BY_ERROR_TYPE: Final[dict[str, str]] = {

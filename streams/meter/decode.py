@@ -13,9 +13,9 @@ Known limits: of duplicate keys the last one counts, as in every common parser.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 
@@ -35,6 +35,9 @@ VALUE_MAX_BYTES: Final = 4 * 1024 * 1024
 
 FUTURE_MAX_MS: Final = 86_400_000
 """A clock or zone may be wrong by hours; a day ahead is a wrong unit or date, and would hold every watermark up."""
+
+PLAIN_MAX_BYTES: Final = 5 * judge.DEPTH_MAX
+"""A level of objects takes 5 bytes (`{"":` and `}`): up to here only arrays can be nested too deep."""
 
 SECONDS_CACHED: Final = 100_000
 """A day of distinct seconds (86,400) fits; about 16 MB. Cleared when full."""
@@ -66,7 +69,7 @@ class Decoded:
     rejects: list[Reject] = field(default_factory=list)
 
 
-_decode_call = msgspec.json.Decoder(CallStruct).decode
+_decode_call: Callable[[bytes], CallStruct] = msgspec.json.Decoder(CallStruct).decode
 _split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 _SUFFIX_MS: Final[dict[str, int]] = {f".{ms:03d}{zone}": ms for ms in range(1000) for zone in ("Z", "+00:00")} | {
@@ -78,7 +81,7 @@ _second_ms: dict[str, int] = {}
 
 def _time_ms(text: str) -> int | None:
     """RFC 3339 to epoch milliseconds like `parse_rfc3339`, remembering seconds; None when it is not one."""
-    tail = text[19:]
+    head, tail = text[:19], text[19:]
     millis = _SUFFIX_MS.get(tail)
     if millis is None:
         # Microseconds, as Python's isoformat() writes them: the first three digits count, if the others are digits.
@@ -88,7 +91,6 @@ def _time_ms(text: str) -> int | None:
         millis = _SUFFIX_MS.get(tail[:4] + tail[7:])
         if millis is None:
             return parse_rfc3339(text)
-    head = text[:19]
     base = _second_ms.get(head)
     if base is None:
         base = parse_rfc3339(head + "Z")
@@ -100,63 +102,80 @@ def _time_ms(text: str) -> int | None:
     return base + millis
 
 
-def _fast(value: bytes, latest_ms: int) -> CallStruct | None:
-    """The call in one JSON object, or None when the careful way has to judge. `latest_ms` is inclusive."""
-    if not value.isascii():
-        try:
-            value.decode()
-        except UnicodeDecodeError:
-            return None
-    if b"u0000" in value or value.count(b"{") + value.count(b"[") > judge.DEPTH_MAX:
-        return None
+def _is_plain(value: bytes) -> bool:
+    """Whether msgspec's verdict on these bytes can be trusted: UTF-8, no NUL, not nested too deep."""
     try:
-        call: CallStruct = _decode_call(value)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    time: Any = call.time  # as on the wire
-    if time.__class__ is str:
-        time = _time_ms(time)
-        if time is None:
-            return None
-        call.time = time
-    if not EARLIEST_MS <= time <= latest_ms:
-        return None
-    if call.cache_read_input_tokens is not None or call.cache_write_input_tokens is not None:  # noqa: SIM102
-        if (call.cache_read_input_tokens or 0) + (call.cache_write_input_tokens or 0) > call.input_tokens:
-            return None
-    if call.reasoning_output_tokens is not None and call.reasoning_output_tokens > call.output_tokens:
-        return None
-    return call
+        value.decode()
+    except UnicodeDecodeError:
+        return False
+    return b"u0000" not in value and value.count(b"{") + value.count(b"[") <= judge.DEPTH_MAX
 
 
-def latest_ms(timestamp_ms: int) -> int:
-    """The latest time (inclusive, epoch ms) that a call in a record with this Kafka timestamp may have.
+def _fast(values: Sequence[bytes | None], timestamps_ms: Sequence[int]) -> tuple[list[CallStruct | None], bool]:
+    """Per value the call in its one JSON object, or None where the careful way has to judge; and whether all are calls.
 
-    Kafka writes -1 where a record has no timestamp; then only the contract's own limit holds.
+    One loop that calls no Python function for the usual record and asks the cheapest of equal questions (`92 in value`
+    is a backslash, `91` a bracket): 20 ns are 1 % of a decode.
     """
-    return min(LATEST_MS - 1, timestamp_ms + FUTURE_MAX_MS) if timestamp_ms >= 0 else LATEST_MS - 1
+    out: list[CallStruct | None] = []
+    add, load, second_ms, suffix_ms = out.append, _decode_call, _second_ms.get, _SUFFIX_MS.get
+    earliest, end, future = EARLIEST_MS, LATEST_MS, FUTURE_MAX_MS
+    complete = True
+    for value, timestamp in zip(values, timestamps_ms, strict=True):
+        call: CallStruct | None = None
+        if value and (
+            (value.isascii() and 92 not in value and 91 not in value and len(value) <= PLAIN_MAX_BYTES)
+            or (len(value) <= VALUE_MAX_BYTES and _is_plain(value))
+        ):
+            try:
+                call = load(value)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                complete = False
+                add(None)
+                continue
+            time: Any = call.time  # as on the wire
+            if time.__class__ is str:
+                base, millis = second_ms(time[:19]), suffix_ms(time[19:])
+                time = _time_ms(time) if base is None or millis is None else base + millis
+                call.time = time
+            read, write = call.cache_read_input_tokens, call.cache_write_input_tokens
+            reasoning = call.reasoning_output_tokens
+            if (
+                time is None
+                or not earliest <= time < end
+                or (time - timestamp > future and timestamp >= 0)
+                or ((read or write) and (read or 0) + (write or 0) > call.input_tokens)
+                or (reasoning and reasoning > call.output_tokens)
+            ):
+                call = None
+        if call is None:
+            complete = False
+        add(call)
+    return out, complete
 
 
 def decode(values: Sequence[bytes | None], timestamps_ms: Sequence[int]) -> Decoded:
     """Decode a batch of record values; `timestamps_ms` are the records' Kafka timestamps (epoch ms, -1 for none).
 
+    A call may be at most 24 hours later than its record's timestamp; a record without one (-1) has no such limit.
     Never raises for what is in the values. The sequences must be of one length (ValueError).
     """
+    calls, complete = _fast(values, timestamps_ms)
+    if complete:
+        return Decoded(cast("list[CallStruct]", calls), list(range(len(calls))), [0] * len(calls))
     out = Decoded()
     add_call, add_record, add_index = out.calls.append, out.record.append, out.index.append
-    fast = _fast
-    for record, (value, timestamp) in enumerate(zip(values, timestamps_ms, strict=True)):
-        latest = latest_ms(timestamp)
-        if value and len(value) <= VALUE_MAX_BYTES and (call := fast(value, latest)) is not None:
+    for record, call in enumerate(calls):
+        if call is None:
+            _careful(values[record], record, timestamps_ms[record], out)
+        else:
             add_call(call)
             add_record(record)
             add_index(0)
-        else:
-            _careful(value, record, latest, out)
     return out
 
 
-def _careful(value: bytes | None, record: int, latest: int, out: Decoded) -> None:
+def _careful(value: bytes | None, record: int, timestamp_ms: int, out: Decoded) -> None:
     """Split what may be an array or NDJSON, and judge each part; adds at least one call or reject to `out`."""
     if value is not None and len(value) > VALUE_MAX_BYTES:
         parts: list[judge.Part] | judge.Fault = judge.fault("too_large", f"{len(value)} bytes", value)
@@ -165,10 +184,12 @@ def _careful(value: bytes | None, record: int, latest: int, out: Decoded) -> Non
     if isinstance(parts, judge.Fault):
         out.rejects.append(Reject(record, 0, parts.reason, parts.detail, parts.payload))
         return
-    for index, part in enumerate(parts):
-        call = _fast(part, latest) if isinstance(part, bytes) else None
+    raw = [part if isinstance(part, bytes) else None for part in parts]
+    calls, _ = _fast(raw, [timestamp_ms] * len(raw))
+    latest = timestamp_ms + FUTURE_MAX_MS if timestamp_ms >= 0 else LATEST_MS
+    for index, (part, call) in enumerate(zip(parts, calls, strict=True)):
         if call is None:
-            verdict = judge.judge(part, latest)
+            verdict = judge.judge(part, Call, latest)
             if isinstance(verdict, judge.Fault):
                 out.rejects.append(Reject(record, index, verdict.reason, verdict.detail, verdict.payload))
                 continue

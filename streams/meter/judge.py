@@ -1,7 +1,7 @@
-"""The careful half of decoding: strict JSON, then `schemas.Call`; whatever it says about a call is final.
+"""The careful half of decoding: strict JSON, then the contract's model; whatever it says about a call is final.
 
 Contract: pure and total. `split` turns a record's value into its parts (one for an object, one per element of an array
-or line of NDJSON) or one `Fault` for the whole record; `judge` turns a part into a `Call` or a `Fault`.
+or line of NDJSON) or one `Fault` for the whole record; `judge` turns a part into a model or a `Fault`.
 
 A value is taken as NDJSON when it is not JSON as a whole and one of its lines starts with `{` and ends with `}`: a
 broken object that is printed over many lines then stays one reject. An array that is not JSON as a whole is one reject,
@@ -14,16 +14,17 @@ import json
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 from pydantic import ValidationError
 
-from schemas.call import Call
+from schemas.base import Contract
 from schemas.reasons import reason_of
 
-DEPTH_MAX: Final = 100
-"""Levels of objects and arrays. A call needs two; a fixed number, so that the verdict does not depend on the stack."""
+DEPTH_MAX: Final = 200
+"""Levels of objects and arrays. A call needs two; a fixed number, so that the verdict does not depend on the stack, and
+a fifth of Python's recursion limit, so that parsers which count against it get by."""
 
 CALLS_MAX: Final = 50_000
 """A call needs 90 bytes at least, so 4 MiB hold 46,000: more parts than this are not calls, and each costs a row."""
@@ -68,6 +69,7 @@ class Parsed:
 
 
 Part = bytes | Parsed
+Model = TypeVar("Model", bound=Contract)
 
 
 def fault(reason: str, detail: str, raw: bytes) -> Fault:
@@ -110,6 +112,8 @@ def _load(raw: bytes) -> Parsed | Fault:
         return fault("not_json", f"{error.msg} at character {error.pos}", raw)
     except ValueError as error:
         return fault("not_json", str(error), raw)
+    except RecursionError:  # a caller's stack near its limit
+        return fault("too_deep", "nested deeper than the stack allows", raw)
 
 
 def split(raw: bytes, split_array: Callable[[bytes], Sequence[msgspec.Raw]]) -> list[Part] | Fault:
@@ -152,26 +156,27 @@ def _split_array(body: bytes, split_array: Callable[[bytes], Sequence[msgspec.Ra
     return list(elements)
 
 
-def judge(part: Part, latest_ms: int) -> Call | Fault:
-    """The final verdict on one part; `latest_ms` (inclusive) is the latest time that its record allows."""
+def judge(part: Part, model: type[Model], latest_ms: int) -> Model | Fault:
+    """The final verdict on one part; `latest_ms` (inclusive) is the latest `time` that its record allows."""
     parsed = _load(part) if isinstance(part, bytes) else part
     if isinstance(parsed, Fault):
         return parsed
     value = parsed.value
     if not isinstance(value, dict):
         shown = json.dumps(value)[:TEXT_MAX]
-        return Fault("not_an_object", f"a call is an object, not {_kind(value)}", shown)
+        return Fault("not_an_object", f"an object is expected, not {_kind(value)}", shown)
     try:
-        call = Call.model_validate(value)
+        verdict = model.model_validate(value)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_input=False, include_context=False)
         first = errors[0]
         field = str(first["loc"][0]) if first["loc"] else ""
         detail = "; ".join(_say(item["loc"], item["msg"]) for item in errors[:5])
-        return Fault(reason_of(first["type"], field), detail[:DETAIL_MAX], _keep(value))
-    if call.time > latest_ms:
-        return Fault("time_in_future", "time: More than 24 hours after the record's Kafka timestamp", _keep(value))
-    return call
+        return Fault(reason_of(first["type"], field), detail[:DETAIL_MAX], _keep(value, model))
+    if (getattr(verdict, "time", None) or 0) > latest_ms:
+        detail = "time: More than 24 hours after the record's Kafka timestamp"
+        return Fault("time_in_future", detail, _keep(value, model))
+    return verdict
 
 
 def _say(location: tuple[int | str, ...], message: str) -> str:
@@ -192,9 +197,9 @@ def _short(value: object) -> object:
     return value
 
 
-def _keep(value: dict[str, Any]) -> str:
+def _keep(value: dict[str, Any], model: type[Contract]) -> str:
     """The contract's own fields of a refused object as JSON text; everything else (prompts) is dropped."""
-    kept: dict[str, object] = {name: _short(value[name]) for name in Call.model_fields if name in value}
+    kept: dict[str, object] = {name: _short(value[name]) for name in model.model_fields if name in value}
     tags = value.get("tags")
     if isinstance(tags, dict):
         kept["tags"] = {key[:TEXT_MAX]: _short(tags[key]) for key in list(tags)[:TAGS_MAX]}
