@@ -8,7 +8,7 @@ Contract
       in front. A partition without a leader holds up no other (until its calls fill the buffer).
     - The event loop is never held for long: at most `_TAKE` calls are prepared before it gets its turn again.
 Why not `producer.send()` a call: it waits when a batch is full, so one slow partition would hold up all, and it leaves
-nothing to send again in order when a producer is lost. Batches of our own also cost half as much (5 us a call, not 10).
+nothing to send again in order when a producer is lost. Batches of our own also cost less (5 us, not 8).
 Limits: if partitions are added to the topic while calls wait, a key may change partition and overtake itself.
 """
 

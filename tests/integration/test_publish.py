@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib.util
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -23,6 +21,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from schemas.call import Call
 from streams import topics
+from streams.embedded.broker import find_binary, free_port
 from streams.errors import UsageError
 from streams.publish import Publisher, SyncPublisher
 
@@ -31,29 +30,26 @@ CALL = {"agent_id": "a", "request_model": "gpt-4o", "input_tokens": 10, "output_
 
 
 class Broker:
-    """A broker child process that can be started and stopped again on the same port and directory."""
+    """A broker child process that can be started and stopped again on the same port and directory, or made to hang.
+
+    Not `streams.embedded.broker.Broker`: its supervisor stands between a test's signals and the broker.
+    """
 
     def __init__(self, directory: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = int(probe.getsockname()[1])
+        self.port = free_port()
         self.url = f"127.0.0.1:{self.port}"
         self.directory = directory
         self.process: subprocess.Popen[bytes] | None = None
 
     def _spawn(self) -> None:
-        spec = importlib.util.find_spec("noida_db")
-        assert spec is not None
-        assert spec.origin is not None
-        binary = Path(spec.origin).with_name("noida-db")
         self.process = subprocess.Popen(
-            [binary, "start", "--only", "kafka", "--kafka-port", str(self.port), "--data-dir", self.directory],
+            [find_binary(), "start", "--only", "kafka", "--kafka-port", str(self.port), "--data-dir", self.directory],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
 
     async def start(self) -> None:
-        """Returns when it takes connections and has the topic (an early publisher may have made it, with one partition)."""
+        """Returns when it answers and has the topic (which an early publisher's question makes, with one partition)."""
         self._spawn()
         async with asyncio.timeout(20):
             while True:
@@ -126,10 +122,11 @@ def ids(records: list[ConsumerRecord]) -> list[str]:
     return [json.loads(record.value)["id"] for record in records]
 
 
-def test_key_value_and_partition_are_the_contracts(broker: Broker) -> None:
+@pytest.mark.parametrize("compression", ["auto", "none", "gzip"])
+def test_key_value_and_partition_are_the_contracts(broker: Broker, compression: str) -> None:
     async def main() -> None:
         await broker.start()
-        async with publishing(broker) as publisher:
+        async with publishing(broker, compression=compression) as publisher:
             assert publisher.publish(CALL, id="1")
             assert publisher.publish({**CALL, "id": "2", "run_id": "run-ü", "messages": ["SECRET"]})
             assert publisher.publish_batch([{**CALL, "id": str(n), "run_id": f"r{n}"} for n in range(3, 40)]) == 37
