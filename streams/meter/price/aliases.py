@@ -173,25 +173,44 @@ class Aliases:
         vendor = self._vendors.get(normal(head))
         if vendor is None or not vendor[1].match(rest):
             return None
-        return self._sold(book, vendor[0], rest, _MAX_DEPTH)
+        return _spelled_out(book, vendor[0], rest)
 
     def _by_name(self, book: Book, name: str) -> Listing | None:
-        """The seller by the model's name alone: vendor, then seller prefix, then a bare name."""
+        """The seller by the model's name alone; None also when OpenRouter lists that very name at another price."""
+        found = self._seller_by_name(book, name)
+        router = book.find("openrouter", name)
+        return None if found and router and not book.same_price(found, router) else found
+
+    def _seller_by_name(self, book: Book, name: str) -> Listing | None:
+        """By a bare name, else by the vendor, else by a seller's prefix."""
         head, slash, rest = name.partition("/")
         if not slash:
-            for pattern, maker in self._bare:
-                if pattern.match(name):
-                    return self._sold(book, maker, name, _MAX_DEPTH)
-            return None
+            maker = next((maker for pattern, maker in self._bare if pattern.match(name)), None)
+            return None if maker is None else _spelled_out(book, maker, name)
         if normal(head) in self._vendors:
-            made = self._made(book, head, rest)
-            if made is None and self._vendors[normal(head)][1].match(rest):
-                made = self._sold(book, "openrouter", name, _MAX_DEPTH)
-            return made
+            return self._made(book, head, rest) or (
+                _spelled_out(book, "openrouter", name) if self._vendors[normal(head)][1].match(rest) else None
+            )
         if normal(head) in self._prefixes:
             seller = self.seller(book, head)
             return None if seller is None else self._sold(book, seller, rest)
         return None
+
+
+_DATE = re.compile(r"[-@]20\d{2}-?\d{2}-?\d{2}$")
+
+
+def _spelled_out(book: Book, seller: str, name: str) -> Listing | None:
+    """A listing whose name the book spells out, a date at its end aside.
+
+    The book's patterns ("starts with claude-opus-4-6") take in names it does not know, among them `-fast` at six times
+    the price. That is tolerable when the router names the seller, not when the seller is inferred.
+    """
+    found = book.find(seller, name)
+    if found is None or found.exact:
+        return found
+    undated = book.find(seller, _DATE.sub("", name))
+    return found if undated is not None and undated.exact and undated.model == found.model else None
 
 
 def _colon_is_part_of_name(seller: str, name: str) -> bool:

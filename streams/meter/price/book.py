@@ -129,6 +129,14 @@ class Book:
             prices = [gp.ConditionalPrice(prices=prices)]
         return Sheet(tuple(_period(price, self.source, ref) for price in prices))
 
+    def same_price(self, first: Listing, second: Listing) -> bool:
+        """Whether two listings ask the same for input and output tokens, by their latest prices and below any tier."""
+        one, other = (self.sheet(listing).periods[-1].bands for listing in (first, second))
+        if not one or not other:
+            return not one and not other
+        mine, theirs = one[0].rates, other[0].rates
+        return (mine.input, mine.output) == (theirs.input, theirs.output)
+
     def info(self) -> BookInfo:
         """Version and size of the book and its newest dated price."""
         starts = [
