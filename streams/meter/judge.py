@@ -124,14 +124,25 @@ def split(raw: bytes, split_array: Callable[[bytes], Sequence[msgspec.Raw]]) -> 
     parts: list[Part] | Fault
     if body.startswith(b"["):
         parts = _split_array(body, split_array)
-    elif b"\n" in body and isinstance(whole := _load(body), Fault) and whole.reason in ("not_json", "not_utf8"):
-        lines = [line for line in (line.strip(_BLANK) for line in body.split(b"\n")) if line]
-        parts = list(lines) if any(line[:1] == b"{" and line[-1:] == b"}" for line in lines) else whole
+    elif b"\n" in body:
+        parts = _split_lines(body)
     else:
         parts = [body]
     if not isinstance(parts, Fault) and len(parts) > CALLS_MAX:
         return fault("too_many_calls", f"{len(parts)} parts, more than {CALLS_MAX}", raw)
     return parts
+
+
+def _split_lines(body: bytes) -> list[Part] | Fault:
+    lines = [line for line in (line.strip(_BLANK) for line in body.split(b"\n")) if line]
+    # A first line that is JSON by itself settles it without reading the rest twice.
+    if isinstance(_load(lines[0]), Fault):
+        whole = _load(body)
+        if isinstance(whole, Parsed):
+            return [whole]
+        if not any(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
+            return whole
+    return list(lines)
 
 
 def _split_array(body: bytes, split_array: Callable[[bytes], Sequence[msgspec.Raw]]) -> list[Part] | Fault:
