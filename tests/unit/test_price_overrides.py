@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from streams.errors import SettingsError
-from streams.meter.price import Overrides, Pricer, load_aliases, load_book, load_overrides, parse_overridesfrom streams.meter.tiers import parse_tiers
+from streams.meter.price import Overrides, Pricer, load_aliases, load_book, load_overrides, parse_overrides
+from streams.meter.tiers import parse_tiers
 
 BOOK, ALIASES = load_book(), load_aliases()
 
