@@ -3,7 +3,7 @@
     report = await ensure_topics("127.0.0.1:9092", [TopicSpec("spendstream.calls", partitions=8)])
 
 Idempotent: an existing topic is left as it is. A different number of partitions, or a different setting, is reported
-and not changed: keys would move to other partitions (a run's duplicates would no longer meet), or data would be deleted.
+and not changed: keys would move to other partitions (a run's duplicates would no longer meet), or data would go.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Usage: event-time windows of what agents and tiers spend, live."""

@@ -1,0 +1,171 @@
+"""Settings: from the environment (`SPENDSTREAM_...`), over a TOML file, over the defaults. Read once, at start.
+
+Secrets come from the environment or the file only and are never shown: their type hides them.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from streams.errors import SettingsError
+
+PREFIX = "SPENDSTREAM_"
+
+
+class Settings(BaseSettings):
+    """All settings of a worker. `spendstream worker --help` lists them with these descriptions."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
+
+    broker_url: str = Field(
+        "localhost:9092",
+        description="Kafka bootstrap servers, host:port, several separated by commas.",
+        pattern=r"^[^\s,/]+:\d+(,[^\s,/]+:\d+)*$",
+    )
+    clickhouse_url: SecretStr = Field(
+        SecretStr("http://localhost:8123/spendstream"),
+        description="http(s)://user:password@host:8123/database, or chdb:///directory for the engine in this process.",
+    )
+    group_id: str = Field("spendstream", min_length=1, description="Kafka consumer group of the workers.")
+    worker_id: str = Field(
+        "", description="Stable name of this worker, for static group membership; empty: the host's name."
+    )
+    data_dir: Path = Field(Path(".spendstream/worker"), description="Where the worker keeps small files of its own.")
+
+    partitions: int = Field(
+        4, ge=1, le=1024, description="Partitions of a topic that the worker has to create; never changes one that exists."
+    )
+    replication: int = Field(1, ge=1, le=9, description="Replication factor of a topic that the worker has to create.")
+    calls_retention_hours: float = Field(
+        168, gt=0, description="How long Kafka keeps calls, in hours, on a topic that the worker has to create."
+    )
+
+    flush_calls: int = Field(
+        20_000, ge=1, le=100_000, description="Calls that make one ledger insert; an insert is at most about twice that."
+    )
+    flush_seconds: float = Field(
+        0.5, gt=0, le=60, description="The longest a call waits for its ledger insert, in seconds."
+    )
+    fetch_records: int = Field(
+        4_000, ge=1, le=50_000, description="Most records that one fetch hands on; the unit of work of the meter."
+    )
+    fetch_bytes: int = Field(
+        4 << 20, ge=1024, description="Most bytes that one fetch takes from one partition, in bytes."
+    )
+    dedupe_window_calls: int = Field(
+        8_000_000,
+        ge=1,
+        description="Calls whose identity is kept in memory (16 bytes each); older ones are looked up in the ledger.",
+    )
+    usage_cells: int = Field(
+        1_000_000, ge=1000, description="Sums per (agent, tier, second) that the meter keeps in memory."
+    )
+    window_seconds: int = Field(900, ge=60, description="How long 1-second windows stay in memory, in seconds of event time.")
+    window_minutes: int = Field(360, ge=5, description="How long 1-minute windows stay in memory, in minutes of event time.")
+    window_hours: int = Field(48, ge=2, description="How long 1-hour windows stay in memory, in hours of event time.")
+
+    retention_days: int = Field(
+        0, ge=0, description="Ledger rows older than this many days of ingestion are dropped; 0 keeps them for ever."
+    )
+    prices_file: Path | None = Field(None, description="TOML file with the operator's own prices.")
+    tiers_file: Path | None = Field(None, description="TOML file that maps models to tiers.")
+
+    http_host: str = Field("127.0.0.1", description="Where the worker's HTTP endpoints listen.")
+    http_port: int = Field(8127, ge=0, le=65535, description="Port of /v1/usage, /health, /ready, /metrics; 0 picks a free one.")
+    session_timeout_seconds: float = Field(
+        30, ge=2, le=60, description="How long a silent worker keeps its partitions, in seconds."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level that is logged.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: console on a terminal, JSON lines elsewhere."
+    )
+
+    @model_validator(mode="after")
+    def _files_exist(self) -> Settings:
+        faults = [
+            f"{name}: there is no file {path}"
+            for name, path in (("prices_file", self.prices_file), ("tiers_file", self.tiers_file))
+            if path is not None and not path.is_file()
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+
+def load_settings(
+    environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: Any
+) -> Settings:
+    """Read the settings; later sources win: defaults, file, environment, `overrides` (the command line).
+
+    The file is TOML with the settings' names as keys; `SPENDSTREAM_CONFIG` names one when `file` is None.
+    Raises `SettingsError` with every fault of every source at once.
+    """
+    environment = os.environ if environment is None else environment
+    faults: list[str] = []
+    values: dict[str, Any] = {}
+    origin: dict[str, str] = {}
+    named = environment.get(PREFIX + "CONFIG")
+    if file is None and named:
+        file = Path(named)
+    if file is not None:
+        try:
+            values.update(tomllib.loads(file.read_text("utf-8")))
+            origin.update(dict.fromkeys(values, f" (in {file})"))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            faults.append(f"{file}: {error}")
+    fields = Settings.model_fields
+    for name, value in environment.items():
+        if not name.startswith(PREFIX) or name == PREFIX + "CONFIG":
+            continue
+        key = name.removeprefix(PREFIX).lower()
+        if key in _NOT_SETTINGS:
+            continue
+        if key not in fields:
+            faults.append(f"{name}: there is no such setting{_hint(key)}")
+            continue
+        values[key] = value
+        origin[key] = f" (from {name})"
+    for key, value in overrides.items():
+        if value is not None:
+            values[key] = value
+            origin.pop(key, None)
+    try:
+        settings = _Given(**values)
+    except ValidationError as error:
+        for fault in error.errors(include_url=False, include_input=False):
+            key = str(fault["loc"][0]) if fault["loc"] else ""
+            if fault["type"] == "extra_forbidden":
+                faults.append(f"{key}{origin.get(key, '')}: there is no such setting{_hint(key)}")
+                continue
+            message = fault["msg"].removeprefix("Value error, ")
+            faults.append(f"{key}{origin.get(key, '')}: {message}" if key else message)
+        raise SettingsError(faults) from None
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+_NOT_SETTINGS = frozenset({"data", "kill_point"})
+"""Variables with our prefix that other things read: the tests' data folder, the crash tests' kill points."""
+
+
+class _Given(Settings):
+    """`Settings` from given values only: the environment is read in `load_settings`, once, with its faults."""
+
+    @classmethod
+    def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_: Any) -> tuple[Any, ...]:
+        return (init_settings,)
+
+
+def _hint(key: str) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(key, Settings.model_fields, n=1)
+    return f"; did you mean {near[0]}?" if near else ""

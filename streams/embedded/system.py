@@ -1,0 +1,99 @@
+"""Everything in one process and one directory: broker child, chDB ledger, worker, read-only ClickHouse endpoint.
+
+    async with EmbeddedSystem(root, settings) as system: ...
+
+A second start on the same directory goes on where the first stopped. The directory belongs to one process; others read
+it through the ClickHouse endpoint, whose address stands in DIR/run.json.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pydantic import SecretStr
+
+from streams.config import Settings
+from streams.embedded.broker import Broker
+from streams.embedded.clickhouse_http import ClickHouseHttp
+from streams.embedded.directory import Running, own
+from streams.embedded.engine import ChdbEngine
+from streams.ledger.client import Database
+from streams.worker import Worker
+
+SESSION_SECONDS = 6.0
+"""The embedded broker and worker share a machine: a silent worker is a dead one much sooner than over a network."""
+
+
+class EmbeddedSystem:
+    """See the module. `worker`, `database` and `running` are there once it is started."""
+
+    worker: Worker
+    database: Database
+    running: Running
+
+    def __init__(self, root: Path, settings: Settings, *, broker_port: int = 0, clickhouse_port: int = 0) -> None:
+        """`settings`: broker and ledger addresses in it are replaced by the directory's own; ports 0 pick free ones."""
+        self._root = root
+        self._settings = settings
+        self._broker_port = broker_port
+        self._clickhouse_port = clickhouse_port
+        self._stack = AsyncExitStack()
+
+    async def start(self) -> None:
+        """Take the directory, start all, and announce it. Raises `UsageError` when directory or a port is taken."""
+        stack = self._stack
+        try:
+            owned = own(self._root)
+            stack.callback(owned.release)
+            broker = Broker(owned.layout, port=self._broker_port)
+            bootstrap = await broker.start()
+            stack.push_async_callback(broker.stop)
+            self.database = Database(f"chdb://{owned.layout.ledger}", create=True)
+            stack.callback(self.database.close)
+            settings = self._settings.model_copy(
+                update={
+                    "broker_url": bootstrap,
+                    "clickhouse_url": SecretStr(f"chdb://{owned.layout.ledger}"),
+                    "worker_id": self._settings.worker_id or "embedded",
+                    "data_dir": owned.layout.tmp,
+                    "session_timeout_seconds": min(self._settings.session_timeout_seconds, SESSION_SECONDS),
+                }
+            )
+            engine = ChdbEngine(owned.layout.ledger)
+            stack.callback(engine.close)
+            endpoint = ClickHouseHttp(engine, "127.0.0.1", self._clickhouse_port)
+            host, port = await endpoint.start()
+            stack.push_async_callback(endpoint.stop)
+            self.worker = Worker(settings, self.database)
+            await self.worker.start()
+            stack.push_async_callback(self.worker.stop)
+            assert self.worker.http_address is not None
+            self.running = Running(
+                pid=os.getpid(),
+                broker=bootstrap,
+                clickhouse=f"{host}:{port}",
+                api="%s:%d" % self.worker.http_address,
+                started_at=datetime.now(UTC),
+            )
+            owned.announce(self.running)
+        except BaseException:
+            await stack.aclose()
+            raise
+
+    async def stop(self) -> None:
+        """Stop all in reverse order: worker (flushes), endpoint, ledger, broker (saves its topics), directory."""
+        await self._stack.aclose()
+
+    async def __aenter__(self) -> EmbeddedSystem:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> Any:
+        await self.stop()

@@ -1,0 +1,399 @@
+"""The meter agent: batches of `spendstream.calls` to the ledger and to `spendstream.usage`, each call exactly once.
+
+A flush (by size or by timer) goes through these steps, in this order because the order is the correctness:
+    1. move         calls that arrived in another partition than their run's are sent to their own
+    2. insert       one block, with a token: repeated after a fault it writes nothing twice
+    3. own          partitions that another worker has taken meanwhile are dropped here; their rows were not written
+    4. publish      absolute sums of the cells that the flush touched
+    5. acknowledge  only now may the group's offsets pass the batches
+A crash before 2 reads the records again; after 2 the ledger's position skips them and 4 is said again on assignment.
+
+One flush is written while the next one fills; more than that waits, and with it the fetcher: memory is bounded.
+What may pass by itself (a server away) is retried for ever with back-off and shown in `/health`; any other fault
+stops the process, so that its supervisor starts it again from the ledger's position.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import msgspec
+import structlog
+from faust.types import TP, EventT
+
+from streams import killpoints, topics
+from streams.errors import Unavailable
+from streams.ledger.store import LedgerStore
+from streams.meter.emit import usage_records
+from streams.meter.price import Pricer
+from streams.meter.route import MOVED_HEADER, Router
+from streams.meter.rows import CALL, DUPLICATE, MOVED, REJECT, Metered, ledger_table
+from streams.meter.steps import Arrived, PartitionMeter, measures, moved_calls
+from streams.meter.sums import CellKey, Touched
+from streams.meter.takeover import take_over
+from streams.meter.tiers import TierMap
+from streams.metrics import Metrics
+from streams.transport import Consumer, RecordBatch
+
+log = structlog.get_logger("spendstream.meter")
+
+_RETRY_FIRST_S = 0.2
+_RETRY_MOST_S = 10.0  # a server that comes back is used within ten seconds
+
+
+class Sender(Protocol):
+    """Sends records and waits until the broker has them."""
+
+    async def send(self, records: list[OutgoingRecord]) -> None:
+        """Send all and wait for all. Raises `Unavailable` when the broker cannot take them now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingRecord:
+    """A record to send; `partition` None lets the key decide."""
+
+    topic: str
+    partition: int | None
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+@dataclass(slots=True)
+class _Flush:
+    """Batches that go into one insert, and the messages they came in."""
+
+    batches: list[Metered] = field(default_factory=list)
+    messages: list[Any] = field(default_factory=list)
+    through: dict[int, int] = field(default_factory=dict)
+    rows: int = 0
+    began: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MeterOptions:
+    """What the meter needs of the settings."""
+
+    worker: str
+    flush_calls: int
+    flush_seconds: float
+    window_calls: int
+    usage_cells: int
+    revoke_seconds: float
+    """How long a revoked partition's flush may take before it is given up (the next owner reads it again)."""
+
+
+class Meter:
+    """All partitions of `spendstream.calls` that this worker owns. Runs on one event loop."""
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        pricer: Pricer,
+        tiers: TierMap,
+        sender: Sender,
+        metrics: Metrics,
+        options: MeterOptions,
+        *,
+        on_fatal: Callable[[BaseException], None],
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """`on_fatal` must end the process soon: after it, nothing more is written."""
+        self._store = store
+        self._pricer = pricer
+        self._tiers = tiers
+        self._sender = sender
+        self._metrics = metrics
+        self._options = options
+        self._on_fatal = on_fatal
+        self._now_ms = now_ms
+        self.owned: dict[int, PartitionMeter] = {}
+        self._routers: dict[str, Router] = {}
+        self._consumer: Consumer | None = None
+        self._filling = _Flush()
+        self._turn = asyncio.Lock()
+        self._writing: asyncio.Task[None] | None = None
+        self._fatal: BaseException | None = None
+
+    # -- assignment ----------------------------------------------------------------------------------------------
+
+    async def on_assigned(self, committed: Mapping[TP, int | None], consumer: Consumer) -> Mapping[TP, int]:
+        """Take the calls partitions over (`streams.meter.takeover`); offsets to start from."""
+        self._consumer = consumer
+        calls = {tp for tp in committed if tp.topic == topics.CALLS}
+        self.owned = {}
+        self._filling = _Flush()
+        for topic in (topics.CALLS, topics.USAGE):
+            count = consumer.topic_partitions(topic)
+            if count:
+                self._routers[topic] = Router(count)
+        bounds = await consumer.log_bounds(calls)
+        starts: dict[TP, int] = {}
+        for tp in sorted(calls):
+            began = time.monotonic()
+            taken = await self._retried(
+                "take over",
+                lambda tp=tp: take_over(  # type: ignore[misc]
+                    self._store,
+                    consumer,
+                    tp,
+                    committed[tp],
+                    bounds[tp],
+                    worker=self._options.worker,
+                    window_calls=max(1, self._options.window_calls // len(calls)),
+                    usage_cells=max(1, self._options.usage_cells // len(calls)),
+                ),
+            )
+            self.owned[tp.partition] = taken.meter
+            starts[tp] = taken.start_offset
+            if taken.repeat:
+                await self._publish_cold(taken.meter, taken.start_offset - 1, taken.repeat)
+            log.info(
+                "partition taken", partition=tp.partition, epoch=taken.meter.epoch, incarnation=taken.meter.incarnation,
+                start=taken.start_offset, remembered=len(taken.meter.window), repeated_cells=len(taken.repeat),
+                note=taken.note, seconds=round(time.monotonic() - began, 3),
+            )  # fmt: skip
+        self._metrics.partitions.set(len(self.owned))
+        return starts
+
+    async def before_revoke(self, partitions: set[TP]) -> None:
+        """Write and acknowledge what is in work; then the partitions are no longer ours."""
+        if not any(tp.topic == topics.CALLS for tp in partitions):
+            return
+        try:
+            async with asyncio.timeout(self._options.revoke_seconds):
+                await self.flush()
+        except TimeoutError:
+            log.warning("flush given up at revoke: the next owner reads the records again", rows=self._filling.rows)
+        for tp in partitions:
+            if tp.topic == topics.CALLS:
+                self.owned.pop(tp.partition, None)
+        self._metrics.partitions.set(len(self.owned))
+
+    # -- the agent -----------------------------------------------------------------------------------------------
+
+    async def run(self, events: AsyncIterable[EventT[RecordBatch]]) -> None:
+        """The agent's body: take batches for ever. Faults are reported and end the process."""
+        timer = asyncio.create_task(self._flush_by_timer())
+        try:
+            async for event in events:
+                await self._take(event.message, event.value)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._fail(error)
+            raise
+        finally:
+            timer.cancel()
+
+    async def _take(self, message: Any, batch: RecordBatch) -> None:
+        meter = self.owned.get(batch.partition)
+        if meter is None or self._fatal is not None:
+            return  # revoked meanwhile: not settled, so the next owner reads it
+        began = time.perf_counter()
+        arrived = meter.decode(batch, self._routers[topics.CALLS])
+        in_ledger: set[tuple[str, str]] = set()
+        if arrived.cold.any():
+            # Copies of calls that are in work are in neither place: first let those reach the ledger.
+            await self.flush()
+            in_ledger = await self._ask_ledger(arrived)
+            if self.owned.get(batch.partition) is not meter:
+                return
+        metered = meter.meter(arrived, batch.expected_offset, in_ledger, self._pricer, self._tiers)
+        filling = self._filling
+        if not filling.batches:
+            filling.began = time.monotonic()
+        filling.batches.append(metered)
+        filling.messages.append(message)
+        filling.through[batch.partition] = batch.records[-1].offset
+        filling.rows += metered.rows
+        self._metrics.batch(metered, batch, time.perf_counter() - began)
+        if filling.rows >= self._options.flush_calls:
+            await self._start_flush()
+
+    async def _ask_ledger(self, arrived: Arrived) -> set[tuple[str, str]]:
+        identity, time_ms = arrived.identity[arrived.cold, 0], arrived.time_ms[arrived.cold]
+        self._metrics.ledger_lookups.inc(len(identity))
+
+        async def ask() -> set[tuple[str, str]]:
+            return await asyncio.to_thread(self._store.present, identity, time_ms)
+
+        return await self._retried("look up", ask)
+
+    # -- flushing ------------------------------------------------------------------------------------------------
+
+    async def flush(self) -> None:
+        """Write all that was taken so far and wait until it is acknowledged."""
+        await self._start_flush()
+        writing = self._writing
+        if writing is not None:
+            await asyncio.shield(writing)
+
+    async def _start_flush(self) -> None:
+        """Hand the filled batches to the writer as soon as it has done the ones before."""
+        async with self._turn:
+            if self._writing is not None:
+                await asyncio.shield(self._writing)
+            if self._filling.batches and self._fatal is None:
+                flush, self._filling = self._filling, _Flush()
+                self._writing = asyncio.create_task(self._write_or_fail(flush))
+
+    async def _flush_by_timer(self) -> None:
+        pause = min(0.05, self._options.flush_seconds / 4)
+        while True:
+            await asyncio.sleep(pause)
+            filling = self._filling
+            if filling.batches and time.monotonic() - filling.began >= self._options.flush_seconds:
+                await self._start_flush()
+
+    async def _write_or_fail(self, flush: _Flush) -> None:
+        try:
+            await self._write(flush)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._fail(error)
+
+    async def _write(self, flush: _Flush) -> None:
+        await self._move(flush)
+
+        killpoints.reached("insert.before")
+        began = time.perf_counter()
+        ingested_ms = self._now_ms()
+        columns, data = await asyncio.to_thread(ledger_table, flush.batches, ingested_ms)
+        token = _token(flush)
+
+        async def insert() -> dict[int, int]:
+            await asyncio.to_thread(self._store.write, columns, data, token)
+            return await asyncio.to_thread(self._store.owners)
+
+        owners = await self._retried("insert", insert)
+        killpoints.reached("insert.after")
+        self._metrics.insert(data.num_rows, time.perf_counter() - began)
+
+        lost = {b.partition for b in flush.batches if owners.get(b.partition) != b.epoch}
+        for partition in lost:
+            log.warning("partition lost to another worker; nothing of it was written", partition=partition)
+            meter = self.owned.get(partition)
+            if meter is not None and owners.get(partition) != meter.epoch:
+                del self.owned[partition]
+
+        killpoints.reached("publish.before")
+        await self._publish(flush, lost)
+        killpoints.reached("publish.after")
+
+        killpoints.reached("acknowledge.before")
+        if self._consumer is not None:
+            for message in flush.messages:
+                if message.partition not in lost:
+                    self._consumer.settle(message)
+        killpoints.reached("acknowledge.after")
+        for batch in flush.batches:
+            if batch.partition not in lost:
+                self._metrics.written(batch, ingested_ms)
+
+    async def _move(self, flush: _Flush) -> None:
+        """Step 1. A crash after it sends the calls once more; the copies are recognised where they belong."""
+        records = [
+            OutgoingRecord(
+                topics.CALLS,
+                None,
+                key.encode(),
+                msgspec.json.encode(_without_none(batch.columns.calls[at])),
+                ((MOVED_HEADER, b"1"),),
+            )
+            for batch in flush.batches
+            if (batch.outcome == MOVED).any()
+            for key, at in moved_calls(batch)
+        ]
+        if records:
+            await self._retried("move", lambda: self._sender.send(records))
+
+    async def _publish(self, flush: _Flush, lost: set[int]) -> None:
+        """Step 4: absolute sums of the cells that the flush touched, for each of its partitions."""
+        records: list[OutgoingRecord] = []
+        by_partition: dict[int, list[Metered]] = {}
+        for batch in flush.batches:
+            if batch.partition not in lost:
+                by_partition.setdefault(batch.partition, []).append(batch)
+        for partition, batches in by_partition.items():
+            meter = self.owned.get(partition)
+            if meter is None or meter.epoch != batches[0].epoch:
+                continue  # revoked while it was written: the next owner says it again
+            through = flush.through[partition]
+            for batch in batches:
+                touched = meter.cells.add(*measures(batch))
+                records += self._usage(meter, through, touched)
+                if touched.cold:
+                    await self._publish_cold(meter, through, touched.cold)
+        if records:
+            await self._retried("publish", lambda: self._sender.send(records))
+
+    async def _publish_cold(self, meter: PartitionMeter, through: int, keys: list[CellKey]) -> None:
+        """Publish cells whose totals only the ledger has."""
+
+        async def ask() -> Any:
+            return await asyncio.to_thread(self._store.cell_totals, meter.partition, keys)
+
+        totals = await self._retried("sum up", ask)
+        touched = Touched(
+            [key.agent_id for key in keys], [key.tier for key in keys], [key.second for key in keys], totals, []
+        )
+        records = list(self._usage(meter, through, touched))
+        await self._retried("publish", lambda: self._sender.send(records))
+
+    def _usage(self, meter: PartitionMeter, through: int, touched: Touched) -> list[OutgoingRecord]:
+        if not touched.agent_id:
+            return []
+        self._metrics.cells.inc(len(touched.agent_id))
+        return [
+            OutgoingRecord(topics.USAGE, partition, None, value)
+            for partition, value in usage_records(meter, max(0, through), touched, self._routers[topics.USAGE])
+        ]
+
+    # -- faults --------------------------------------------------------------------------------------------------
+
+    async def _retried(self, what: str, step: Callable[[], Any]) -> Any:
+        """Run a step until it works; only `Unavailable` is retried."""
+        pause = _RETRY_FIRST_S
+        while True:
+            try:
+                result = await step()
+            except Unavailable as error:
+                self._metrics.trouble(what, str(error))
+                log.warning("waiting", step=what, error=str(error), retry_in_seconds=round(pause, 1))
+                await asyncio.sleep(pause)
+                pause = min(_RETRY_MOST_S, pause * 2)
+            else:
+                self._metrics.trouble(what, None)
+                return result
+
+    def _fail(self, error: BaseException) -> None:
+        if self._fatal is None:
+            self._fatal = error
+            log.error("the meter stops", error=repr(error), exc_info=error)
+            self._on_fatal(error)
+
+
+def _token(flush: _Flush) -> str:
+    """Names exactly these rows: the same records by the same owners."""
+    return ";".join(
+        f"{b.partition}:{b.incarnation}:{b.epoch}:{_first(b)}+{b.rows}" for b in flush.batches
+    )
+
+
+def _first(batch: Metered) -> str:
+    offsets = [str(batch.offset[0])] if batch.columns.size else []
+    return "/".join([*offsets, *(str(row.offset) for row in batch.refused[:1])])
+
+
+def _without_none(call: Any) -> dict[str, Any]:
+    return {name: value for name, value in msgspec.structs.asdict(call).items() if value is not None}
+
+
+__all__ = ["CALL", "DUPLICATE", "REJECT", "Meter", "MeterOptions", "OutgoingRecord", "Sender"]

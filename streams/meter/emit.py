@@ -1,0 +1,58 @@
+"""Cells to records of `spendstream.usage`: absolute sums, one record for each partition of the topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from schemas.usage import UsageStruct, encode_usage
+from streams.meter.pages import pico_usd
+from streams.meter.route import Router
+from streams.meter.steps import PartitionMeter
+from streams.meter.sums import Touched
+
+MAX_CELLS = 5_000
+"""Cells of one record: about 100 bytes each, half of Kafka's default limit of 1 MB a record."""
+
+
+def usage_records(meter: PartitionMeter, through: int, cells: Touched, router: Router) -> Iterator[tuple[int, bytes]]:
+    """(partition of the usage topic, value) for each record. All cells of an agent go to one partition.
+
+    `through`: the last offset of the meter's partition that the totals hold. `cells.cold` must be empty by now.
+    """
+    partitions = router.partition_of_each(cells.agent_id)
+    for partition in np.unique(partitions).tolist():
+        at = np.flatnonzero(partitions == partition)
+        for start in range(0, len(at), MAX_CELLS):
+            part = at[start : start + MAX_CELLS]
+            numbers: dict[str, int] = {}
+            agent = [numbers.setdefault(cells.agent_id[i], len(numbers)) for i in part.tolist()]
+            rows = cells.totals[part]
+            columns = rows.T.tolist()
+            yield (
+                partition,
+                encode_usage(
+                    UsageStruct(
+                        v=1,
+                        incarnation=meter.incarnation,
+                        source_partition=meter.partition,
+                        epoch=meter.epoch,
+                        through_offset=through,
+                        watermark_ms=meter.watermark_ms,
+                        agents=list(numbers),
+                        agent=agent,
+                        tier=[cells.tier[i] for i in part.tolist()],
+                        second=[cells.second[i] for i in part.tolist()],
+                        calls=columns[0],
+                        errors=columns[1],
+                        input_tokens=columns[2],
+                        output_tokens=columns[3],
+                        cache_read_input_tokens=columns[4],
+                        cache_write_input_tokens=columns[5],
+                        reasoning_output_tokens=columns[6],
+                        unpriced=columns[7],
+                        cost_pico_usd=[pico_usd(row) for row in rows[:, -2:].tolist()],
+                    )
+                ),
+            )

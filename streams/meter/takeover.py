@@ -1,0 +1,117 @@
+"""Taking a partition over: who may write, where the log goes on, what is remembered, what is said again.
+
+The order is the correctness:
+    1. fence     a higher epoch; inserts of an earlier owner that begin from now on write nothing
+    2. wait      for inserts of earlier owners that are running
+    3. position  the ledger's last offset of the partition; only now is it final
+    4. witness   does the log still hold that record? If not, the topic was made again: a new incarnation begins, and
+                 its offsets are not skipped because the old ones' were read
+    5. rebuild   the identities of recent calls; sums need none (older cells are asked of the ledger)
+    6. re-emit   the cells of rows whose offsets were never committed: their usage may not have been published
+    7. consume   from the ledger's position, not from the group's
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from faust.types import TP
+
+from streams.ledger.store import LedgerStore, Position
+from streams.meter.decode import decode
+from streams.meter.dedupe import IdentityWindow, identities
+from streams.meter.rows import GAP, Refused
+from streams.meter.steps import PartitionMeter
+from streams.meter.sums import Cells, CellKey
+from streams.transport import Consumer
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A partition that was taken over."""
+
+    meter: PartitionMeter
+    start_offset: int
+    repeat: list[CellKey]
+    """Cells to publish again."""
+    note: str
+    """Why a new incarnation began; empty when none did."""
+
+
+async def take_over(
+    store: LedgerStore,
+    consumer: Consumer,
+    tp: TP,
+    committed: int | None,
+    bounds: tuple[int, int],
+    *,
+    worker: str,
+    window_calls: int,
+    usage_cells: int,
+) -> Taken:
+    """Do steps 1 to 6 for one partition. `bounds`: first offset and end of its log; `committed`: the group's offset.
+
+    Raises `Unavailable` while the ledger cannot be asked.
+    """
+    partition = tp.partition
+    epoch = await asyncio.to_thread(store.fence, partition, worker)
+    await asyncio.to_thread(store.wait_for_inserts)
+    position = await asyncio.to_thread(store.position, partition)
+
+    first, end = bounds
+    note = "" if position is None else await _other_log(consumer, tp, position, first, end)
+    owed: list[Refused] = []
+    if position is None or note:
+        incarnation = (position.incarnation if position else 0) + 1
+        start = first
+    else:
+        incarnation = position.incarnation
+        start = position.through + 1
+        if start < first:
+            owed.append(
+                Refused(
+                    GAP, start, 0, first - 1, position.witness.arrived_at_ms, "retention",
+                    "the log dropped these records before they were read: its retention is too short for the delay", "",
+                )
+            )  # fmt: skip
+            start = first
+    await asyncio.to_thread(store.record_start, partition, epoch, incarnation, start, worker, note)
+
+    window = IdentityWindow(window_calls)
+    newest_ms = position.newest_ms if position else 0
+    if position is not None:
+        recent = await asyncio.to_thread(store.recent_identities, partition, window_calls)
+        if recent.id:
+            window.admit(identities(recent.source, recent.id), recent.time_ms)
+        window.forget_below(recent.complete_from_minute)
+    # Nothing newer than the newest call is in the ledger, so cells after it start from zero in memory.
+    cells = Cells(usage_cells, cold_below=newest_ms // 1000 + 1 if newest_ms else 0)
+    repeat: list[CellKey] = []
+    if position is not None and not note:
+        repeat = await asyncio.to_thread(store.touched_cells, partition, incarnation, committed or 0)
+    meter = PartitionMeter(partition, incarnation, epoch, window, cells, newest_ms or None)
+    meter.owed = owed
+    return Taken(meter, start, repeat, note)
+
+
+async def _other_log(consumer: Consumer, tp: TP, position: Position, first: int, end: int) -> str:
+    """Why the log is not the one that the ledger's position speaks of; empty when it is."""
+    if position.through >= end:
+        return f"the log ends at {end}, the ledger holds it through {position.through}: the topic was made again"
+    if position.through < first:
+        return ""  # the witness is past retention; that the log goes on beyond it is all there is to see
+    witness = position.witness
+    if witness.outcome == "gap":
+        return ""  # a hole leaves no record to compare
+    record = await consumer.read_one(tp, position.through)
+    if record is None:
+        return f"the log has no record at {position.through}, where the ledger has one: the topic was made again"
+    if record.timestamp != witness.arrived_at_ms:
+        return f"the record at {position.through} has another timestamp than the ledger's: the topic was made again"
+    if witness.outcome != "reject":
+        found = decode([record.value], [record.timestamp])
+        ids = {index: call.id for index, call in zip(found.index, found.calls, strict=True)}
+        if ids.get(witness.item) != witness.id:
+            return f"the record at {position.through} is another call than the ledger's: the topic was made again"
+    return ""

@@ -1,0 +1,270 @@
+"""Faust transport that hands an agent one message per partition fetch, acknowledged as one unit.
+
+Stock Faust spends about 150 us on every Kafka record, wherever the record goes; here that cost falls on a batch of
+up to thousands. It is Faust's own extension point (`faust.transports`, looked up by the scheme `spendstream://`),
+a subclass of its aiokafka driver and no patch.
+
+Contract
+    - A message's value is a `RecordBatch`: the contiguous run of one partition's records that one fetch returned.
+      Its offset is the last record's.
+    - The stock acknowledgement (`event.ack()`, also what Faust does to messages it *skips* in a rebalance) never
+      moves the committed offset. Only `Consumer.settle(message)` does, by the message's identity, and the
+      committed offset is the end of the longest settled prefix in the order of delivery: with several batches in
+      work, none is ever committed past one that is not done.
+    - Seek and revoke forget what was delivered; settling a forgotten message does nothing.
+    - Where consumption starts is asked of `app.positions` (the ledger knows better than the group's committed
+      offsets), for each topic that it takes care of.
+    - Before partitions go away, `app.before_revoke` may flush what it holds.
+Limits: not for `processing_guarantee="exactly_once"` and not for Faust tables (neither is used here).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+import faust
+from aiokafka.consumer.fetcher import ConsumerRecord
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP, ConsumerMessage
+from faust.types.tuples import Message
+
+from streams import killpoints
+
+
+@dataclass(frozen=True, slots=True)
+class RecordBatch:
+    """Records of one partition as one fetch returned them, in log order.
+
+    `expected_offset`: where the log should have gone on, None right after a seek; a first record beyond it means
+    that records are missing from the log (a transaction's markers, or retention).
+    """
+
+    topic: str
+    partition: int
+    records: list[ConsumerRecord]
+    expected_offset: int | None
+    highwater: int | None
+    """The log's end as last seen by the fetcher; None before the first fetch told it."""
+
+
+class Positions(Protocol):
+    """Tells the transport where to start reading (see `streams.meter.agent`)."""
+
+    async def on_assigned(self, committed: Mapping[TP, int | None], consumer: Consumer) -> Mapping[TP, int]:
+        """Take the partitions over and return the offsets to start from.
+
+        Called once for each assignment, before any record of it is fetched, with the group's committed offsets
+        (None: never committed). Partitions that are left out start from there.
+        """
+        ...
+
+    async def before_revoke(self, partitions: set[TP]) -> None:
+        """Finish what is in work for these partitions: flush and settle. Called before they go away."""
+        ...
+
+
+class _Delivered:
+    """A delivered message and whether it is settled."""
+
+    __slots__ = ("message", "settled")
+
+    def __init__(self, message: Message) -> None:
+        self.message = message
+        self.settled = False
+
+
+class _ConsumerThread(driver.AIOKafkaConsumerThread):
+    """The aiokafka consumer's thread, with latency fit for seconds, not minutes."""
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Stock Faust waits up to 1.5 s for a fetch to fill; a fetch is answered as soon as one byte is there anyway,
+        # but a fetch that waits on one broker connection delays a seek or a newly assigned partition behind it.
+        consumer._fetch_max_wait_ms = 250
+        return consumer
+
+
+class Consumer(driver.Consumer):
+    """See the module's contract."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._delivered: dict[TP, deque[_Delivered]] = {}
+        self._by_identity: dict[int, _Delivered] = {}
+        self._next_offset: dict[TP, int] = {}
+
+    def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
+        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    # -- delivery ------------------------------------------------------------------------------------------------
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+        """One message per partition of one fetch; nothing once the flow stops or the generation changes."""
+        records, active = await self._wait_next_records(timeout)
+        generation = self.app.consumer_generation_id
+        if not records or self.should_stop:
+            return
+        for tp, batch in records.items():
+            # Rechecked at each step: between two yields a rebalance may have begun, and what is dropped here is
+            # fetched again because resuming always seeks.
+            if not self.flow_active or self.app.consumer_generation_id != generation:
+                return
+            if active is not None and tp not in active and tp not in self._buffered_partitions:
+                continue
+            tp = TP(tp.topic, tp.partition)
+            yield tp, self._batch_message(tp, batch)
+
+    def _batch_message(self, tp: TP, records: list[ConsumerRecord]) -> ConsumerMessage:
+        last = records[-1]
+        highwater = self.highwater(tp)
+        self.app.monitor.track_tp_end_offset(tp, highwater)
+        message = ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000.0 if last.timestamp is not None else 0.0,
+            last.timestamp_type,
+            [],
+            None,
+            cast(Any, RecordBatch(tp.topic, tp.partition, records, self._next_offset.get(tp), highwater)),
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+        self._next_offset[tp] = last.offset + 1
+        delivered = _Delivered(message)
+        self._delivered.setdefault(tp, deque()).append(delivered)
+        self._by_identity[id(message)] = delivered
+        return message
+
+    async def _add_gap(self, tp: TP, offset_from: int, offset_to: int) -> None:
+        """No gap lists: a batch covers its offsets, and order of delivery is what counts."""
+
+    # -- acknowledgement -----------------------------------------------------------------------------------------
+
+    def settle(self, message: Message) -> None:
+        """Mark a message as done for good: its records may be committed once all before them are.
+
+        Call it only after what the message caused is durable. From the event loop's thread only.
+        """
+        delivered = self._by_identity.get(id(message))
+        if delivered is not None and delivered.message is message:
+            delivered.settled = True
+        message.acked = True
+        self._unacked_messages.discard(message)
+
+    def ack(self, message: Message) -> bool:
+        """Faust's own acknowledgement: only tells that no stream works on the message any more."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return False
+
+    def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
+        return (tp for tp in list(self._delivered) if topics is None or tp in topics or tp.topic in topics)
+
+    def _filter_committable_offsets(self, tps: Any) -> dict[TP, int]:
+        committable: dict[TP, int] = {}
+        for tp in tps:
+            queue = self._delivered.get(tp)
+            while queue and queue[0].settled:
+                done = queue.popleft()
+                self._by_identity.pop(id(done.message), None)
+                committable[tp] = done.message.offset + 1
+        return committable
+
+    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
+        killpoints.reached("commit.before")
+        done = await super()._commit(offsets)
+        killpoints.reached("commit.after")
+        return done
+
+    def _forget(self, tp: TP) -> None:
+        for delivered in self._delivered.pop(tp, ()):
+            self._by_identity.pop(id(delivered.message), None)
+            self._unacked_messages.discard(delivered.message)
+        self._next_offset.pop(tp, None)
+
+    # -- assignment ----------------------------------------------------------------------------------------------
+
+    async def perform_seek(self) -> None:
+        """Go where the ledger says, else where the group committed. Runs once before an assignment's first fetch."""
+        assignment = {TP(tp.topic, tp.partition) for tp in self.assignment()}
+        for tp in assignment:
+            self._forget(tp)
+        committed = {TP(tp.topic, tp.partition): offset for tp, offset in (await self.seek_to_committed()).items()}
+        group = {tp: (offset if offset is not None and offset >= 0 else None) for tp, offset in committed.items()}
+        starts = dict(await self._positions().on_assigned({tp: group.get(tp) for tp in assignment}, self))
+        if starts:
+            await self._thread.seek_wait(starts)
+        for tp in assignment:
+            start = starts.get(tp, group.get(tp))
+            self._committed_offset[tp] = group.get(tp)
+            # `_drain_messages` drops what lies before the read offset; the seek already says where to read.
+            self._read_offset[tp] = None
+            if start is not None:
+                self._next_offset[tp] = start
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Flush first, then let Faust stop the flow, commit and hand over."""
+        partitions = {TP(tp.topic, tp.partition) for tp in revoked}
+        await self._positions().before_revoke(partitions)
+        await self.commit()
+        await super().on_partitions_revoked(revoked)
+        for tp in partitions:
+            self._forget(tp)
+
+    async def wait_empty(self) -> None:
+        """Flush what the meter holds (its timer may be far off), then wait as Faust does."""
+        await self._positions().before_revoke({TP(tp.topic, tp.partition) for tp in self.assignment()})
+        self._unacked_messages.clear()
+        await self.commit_and_end_transactions()
+
+    def _positions(self) -> Positions:
+        return cast(Positions, cast(Any, self.app).positions)
+
+    async def log_bounds(self, partitions: set[TP]) -> dict[TP, tuple[int, int]]:
+        """(first offset, end offset) of each partition's log; the end is one past the last record."""
+        if not partitions:
+            return {}
+        begin, end = await asyncio.gather(self.earliest_offsets(*partitions), self.highwaters(*partitions))
+        first = {TP(tp.topic, tp.partition): int(offset) for tp, offset in begin.items()}
+        last = {TP(tp.topic, tp.partition): int(offset) for tp, offset in end.items()}
+        return {tp: (first[tp], last[tp]) for tp in partitions}
+
+    async def read_one(self, tp: TP, offset: int, timeout_s: float = 10.0) -> ConsumerRecord | None:
+        """The record at an offset, None where the log has none there. Moves the position: seek afterwards."""
+        await self._thread.seek_wait({tp: offset})
+        return cast(
+            "ConsumerRecord | None",
+            await self._thread.call_thread(self._read_one_in_thread, tp, offset, timeout_s),
+        )
+
+    async def _read_one_in_thread(self, tp: TP, offset: int, timeout_s: float) -> ConsumerRecord | None:
+        fetcher = self._thread._ensure_consumer()._fetcher
+        partition = driver.ensure_aiokafka_TP(tp)
+        records = (await fetcher.fetched_records({partition}, timeout=timeout_s, max_records=1)).get(partition)
+        return records[0] if records and records[0].offset == offset else None
+
+
+class Transport(driver.Transport):
+    """Faust's aiokafka transport with the batch consumer."""
+
+    Consumer = Consumer
+
+
+class RawSchema(faust.Schema):  # type: ignore[type-arg]
+    """Hands a message's key and value to the agent as they are: decoding is the agent's own step."""
+
+    def loads_key(self, app: Any, message: Message, **kwargs: Any) -> Any:
+        """The key, untouched."""
+        return message.key
+
+    def loads_value(self, app: Any, message: Message, **kwargs: Any) -> Any:
+        """The value, untouched: a `RecordBatch`."""
+        return message.value

@@ -1,0 +1,150 @@
+"""The worker's HTTP endpoints: `/v1/usage`, `/health`, `/ready`, `/metrics`. Read-only, on loopback unless told."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from aiohttp import web
+
+from streams.errors import SpendstreamError, Unavailable, UsageError
+from streams.metrics import Metrics
+from streams.usage.agent import UsageAgent, UsageQuestion
+from streams.usage.windows import SIZES
+
+_MOST_WINDOWS = 100_000  # windows of one answer and agent: a day of seconds; more is a question for SQL
+
+
+class WorkerHttp:
+    """Serves one worker."""
+
+    def __init__(
+        self,
+        usage: UsageAgent,
+        metrics: Metrics,
+        *,
+        is_ready: Callable[[], bool],
+        fatal: Callable[[], str | None],
+        now_s: Callable[[], float] = time.time,
+    ) -> None:
+        """`is_ready`: partitions are assigned and read; `fatal`: why the worker is about to stop, None while it is not."""
+        self._usage = usage
+        self._metrics = metrics
+        self._is_ready = is_ready
+        self._fatal = fatal
+        self._now_s = now_s
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; port 0 picks a free one. Returns where. Raises `UsageError` when the port is taken."""
+        app = web.Application()
+        app.add_routes(
+            [
+                web.get("/v1/usage", self._answer_usage),
+                web.get("/health", self._answer_health),
+                web.get("/ready", self._answer_ready),
+                web.get("/metrics", self._answer_metrics),
+            ]
+        )
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        try:
+            await site.start()
+        except OSError as error:
+            await self.stop()
+            raise UsageError(
+                f"cannot listen on {host}:{port} ({error.strerror}): another worker may use the port; "
+                "set SPENDSTREAM_HTTP_PORT to another one, or to 0 for any"
+            ) from error
+        address = self._runner.addresses[0]
+        return str(address[0]), int(address[1])
+
+    async def stop(self) -> None:
+        """Stop listening."""
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None
+
+    async def _answer_usage(self, request: web.Request) -> web.Response:
+        try:
+            question = usage_question(dict(request.query), self._now_s())
+            return _json(await self._usage.answer(question))
+        except UsageError as error:
+            return _json({"error": str(error)}, status=400)
+        except Unavailable as error:
+            return _json({"error": str(error)}, status=503)
+        except SpendstreamError as error:
+            return _json({"error": str(error)}, status=500)
+
+    async def _answer_health(self, _: web.Request) -> web.Response:
+        fatal = self._fatal()
+        status = "failed" if fatal else "waiting" if self._metrics.troubles else "ok"
+        body = {
+            "status": status,
+            "waiting_for": dict(self._metrics.troubles),
+            "fault": fatal,
+            "watermark_ms": self._usage.watermark_ms,
+        }
+        return _json(body, status=503 if fatal else 200)
+
+    async def _answer_ready(self, _: web.Request) -> web.Response:
+        ready = self._is_ready() and not self._metrics.troubles and not self._fatal()
+        return _json({"ready": ready}, status=200 if ready else 503)
+
+    async def _answer_metrics(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+
+
+def usage_question(query: dict[str, str], now_s: float) -> UsageQuestion:
+    """Read the query string of `/v1/usage`. Raises `UsageError` with every fault of it.
+
+    `window`: 1s, 1m or 1h (default 1m); `from`, `to`: RFC 3339 or epoch seconds (default: the last 60 windows);
+    `agent_id`, `tier`: only these; `by`: `agent_id,tier` (default), one of them, or `none`.
+    """
+    faults: list[str] = []
+    window = query.pop("window", "1m")
+    if window not in SIZES:
+        faults.append(f"window must be one of {', '.join(SIZES)}")
+        window = "1m"
+    size = SIZES[window]
+    end = _instant(query.pop("to", ""), now_s, "to", faults)
+    first = _instant(query.pop("from", ""), end - 60 * size, "from", faults)
+    if end <= first:
+        faults.append("to must be later than from")
+    elif (end - first) // size > _MOST_WINDOWS:
+        faults.append(f"at most {_MOST_WINDOWS} windows at a time: ask for a shorter time or a larger window")
+    by = query.pop("by", "agent_id,tier")
+    groups = frozenset() if by == "none" else frozenset(part.strip() for part in by.split(","))
+    if groups - {"agent_id", "tier"}:
+        faults.append("by must be agent_id,tier or one of them or none")
+    agent_id, tier = query.pop("agent_id", None), query.pop("tier", None)
+    faults += [f"there is no parameter {name!r}" for name in query]
+    if faults:
+        raise UsageError("; ".join(faults))
+    return UsageQuestion(window, int(first), int(end), agent_id, tier, groups)
+
+
+def _instant(text: str, default: float, name: str, faults: list[str]) -> float:
+    if not text:
+        return default
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        faults.append(f"{name} must be RFC 3339 with a zone or epoch seconds, not {text!r}")
+        return default
+    if instant.tzinfo is None:
+        faults.append(f"{name} needs a zone, such as Z: {text!r}")
+        return default
+    return instant.astimezone(UTC).timestamp()
+
+
+def _json(body: Any, status: int = 200) -> web.Response:
+    return web.Response(text=json.dumps(body), status=status, content_type="application/json")

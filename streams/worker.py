@@ -1,0 +1,179 @@
+"""A worker: the Faust app, the meter and usage agents, the HTTP endpoints, from start to graceful stop.
+
+    worker = Worker(settings, database)
+    await worker.start()      # topics and tables are there, partitions are assigned soon after
+    await worker.stopped()    # returns when `stop` was asked for; raises what stopped the worker otherwise
+    await worker.stop()       # flushes, acknowledges, commits: a graceful stop loses nothing and repeats nothing
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import warnings
+
+import structlog
+
+from streams import topics
+from streams.app import KafkaSender, attach, create_app
+from streams.config import Settings
+from streams.errors import SpendstreamError
+from streams.kafka_admin import ensure_topics, topic_spec
+from streams.ledger.client import Database
+from streams.ledger.migrate import migrate
+from streams.ledger.retention import apply_retention
+from streams.ledger.store import LedgerStore
+from streams.meter.agent import Meter, MeterOptions
+from streams.meter.price import Overrides, Pricer, load_overrides
+from streams.meter.tiers import load_tiers
+from streams.metrics import Metrics
+from streams.usage.agent import UsageAgent
+from streams.usage.http import WorkerHttp
+
+log = structlog.get_logger("spendstream.worker")
+
+USAGE_RETENTION_MS = 24 * 3600 * 1000
+"""Usage is said again after a restart and the ledger has it all: a day is for readers of the topic."""
+
+
+class Worker:
+    """One worker process's whole life. Not reusable."""
+
+    def __init__(self, settings: Settings, database: Database) -> None:
+        """Reads the operator's files; raises `SettingsError` with what is wrong with them. Connects to nothing yet."""
+        self.settings = settings
+        self.database = database
+        self.worker_id = settings.worker_id or socket.gethostname()
+        self.metrics = Metrics()
+        self.store = LedgerStore(database)
+        self._fault: BaseException | None = None
+        self._over = asyncio.Event()
+        self._app = create_app(settings, self.worker_id)
+        overrides = load_overrides(settings.prices_file) if settings.prices_file else Overrides()
+        self.meter = Meter(
+            self.store,
+            Pricer.default(overrides),
+            load_tiers(settings.tiers_file),
+            KafkaSender(self._app),
+            self.metrics,
+            MeterOptions(
+                worker=self.worker_id,
+                flush_calls=settings.flush_calls,
+                flush_seconds=settings.flush_seconds,
+                window_calls=settings.dedupe_window_calls,
+                usage_cells=settings.usage_cells,
+                revoke_seconds=settings.session_timeout_seconds / 2,
+            ),
+            on_fatal=self._fail,
+        )
+        self.usage = UsageAgent(
+            self.store,
+            {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours},
+        )
+        attach(self._app, self.meter, self.usage)
+        self._http = WorkerHttp(
+            self.usage,
+            self.metrics,
+            is_ready=self.is_ready,
+            fatal=lambda: str(self._fault) if self._fault else None,
+        )
+        self.http_address: tuple[str, int] | None = None
+        self._running: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Bring tables and topics up to date, listen, and join the group."""
+        settings = self.settings
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        applied = await asyncio.to_thread(migrate, self.database)
+        if applied:
+            log.info("ledger migrated", to=applied[-1].number)
+        await asyncio.to_thread(apply_retention, self.database, settings.retention_days)
+        report = await ensure_topics(
+            settings.broker_url,
+            [
+                topic_spec(
+                    topics.CALLS,
+                    settings.partitions,
+                    replication_factor=settings.replication,
+                    retention_ms=int(settings.calls_retention_hours * 3_600_000),
+                    log_append_time=True,
+                ),
+                topic_spec(
+                    topics.USAGE,
+                    settings.partitions,
+                    replication_factor=settings.replication,
+                    retention_ms=USAGE_RETENTION_MS,
+                ),
+            ],
+        )
+        for difference in report.differences:
+            log.warning("topic differs", difference=difference)
+        self.http_address = await self._http.start(settings.http_host, settings.http_port)
+        self._running = asyncio.create_task(self._run())
+        log.info(
+            "worker started", worker=self.worker_id, broker=settings.broker_url, http="%s:%d" % self.http_address
+        )
+
+    def is_ready(self) -> bool:
+        """Partitions are assigned and being read."""
+        return self._app.positions.assigned.is_set()
+
+    async def wait_ready(self, timeout_s: float) -> None:
+        """Wait for the first assignment. Raises what stopped the worker, or TimeoutError."""
+        over = asyncio.create_task(self._over.wait())
+        ready = asyncio.create_task(self._app.positions.assigned.wait())
+        try:
+            done, _ = await asyncio.wait({over, ready}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            over.cancel()
+            ready.cancel()
+        if self._fault is not None:
+            raise self._fault
+        if not done:
+            raise TimeoutError(f"no partitions were assigned within {timeout_s:.0f} s")
+
+    async def _run(self) -> None:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                await self._app.start()
+            await self._app.wait_until_stopped()
+            if not self._over.is_set():
+                self._fail(SpendstreamError("the Faust app stopped by itself; its log says why"))
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._fault is None:
+            self._fault = error
+        self._over.set()
+
+    def request_stop(self) -> None:
+        """Ask for a graceful stop; `stopped` returns."""
+        self._over.set()
+
+    async def stopped(self) -> None:
+        """Wait until a stop is asked for or a fault ends the worker; raises the fault."""
+        await self._over.wait()
+        if self._fault is not None:
+            raise self._fault
+
+    async def stop(self) -> None:
+        """Flush, acknowledge, commit, leave. After a fault only leave."""
+        self._over.set()
+        if self._fault is None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(60):
+                    await self.meter.flush()
+        with contextlib.suppress(TimeoutError, asyncio.CancelledError):
+            async with asyncio.timeout(30):
+                await self._app.stop()
+        if self._running is not None:
+            self._running.cancel()
+            with contextlib.suppress(asyncio.CancelledError, Exception):
+                await self._running
+        await self._http.stop()
+        log.info("worker stopped", worker=self.worker_id)
