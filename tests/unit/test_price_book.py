@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from genai_prices import Usage
 from genai_prices.data import providers
-from genai_prices.types import ModelInfo, Provider
+from genai_prices.types import ClauseEquals, ClauseStartsWith, ModelInfo, ModelPrice, Provider
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -148,6 +148,22 @@ def test_finds_the_same_model_as_the_library(provider: Provider, name: str) -> N
     theirs = provider.find_model(name, all_providers=providers)
     ours = BOOK.find(provider.id, name)
     assert (ours and ours.model) == (theirs and theirs.id)
+
+
+def test_the_first_model_that_matches_is_the_one_whichever_kind_its_clause_is() -> None:
+    """A name spelled out before, between and after patterns that match it too."""
+    price = ModelPrice(input_mtok=Decimal(1), output_mtok=Decimal(1))
+    models = [
+        ModelInfo("one", ClauseEquals("ab"), prices=price),
+        ModelInfo("two", ClauseStartsWith("a"), prices=price),
+        ModelInfo("three", ClauseEquals("ac"), prices=price),
+        ModelInfo("four", ClauseStartsWith("b"), prices=price),
+    ]
+    provider = Provider("p", "P", "", models=models)
+    book = Book([provider], "made up 1")
+    for name, expected in {"ab": "one", "ac": "two", "ad": "two", "b": "four", "c": None}.items():
+        theirs, ours = provider.find_model(name), book.find("p", name)
+        assert (ours and ours.model) == (theirs and theirs.id) == expected
 
 
 def test_names_of_each_provider_lead_to_the_same_model() -> None:

@@ -51,6 +51,7 @@ def test_token_classes_are_disjoint() -> None:
         ((100, -1, 0, 0), "bad_tokens"),
         ((100, 1, -5, 0), "bad_tokens"),
         ((-(2**63), 1, 2**62, 2**62), "too_large"),
+        ((-(2**63), 1, 10**12, 0), "bad_tokens"),  # the uncached rest wraps round to a positive count
         ((10**12 + 1, 1, 0, 0), "too_large"),
         ((2**63 - 1, 2**63 - 1, 0, 0), "too_large"),
         ((0, 0, 0, 0), "priced"),
