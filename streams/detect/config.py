@@ -1,0 +1,108 @@
+"""Every number of the detector, with the reason for it. Tuned on simulator seeds 1-20 and the visible recorded sets, then frozen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from streams.detect.signal import PICO
+
+MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class DetectConfig:
+    """Limits are inclusive. Times in milliseconds, money in pico-USD."""
+
+    disorder_ms: int = 500
+    """Calls are put in (time, id) order within this bound; later ones are stepped when they come, with the clock held still."""
+
+    # calibration
+    z_limit: float = 4.0
+    """Standard deviations of the hourly maxima (in bits) above the mean: the level at which learning freezes."""
+    sd_floor: float = 0.5
+    """Bits. Below half a doubling no hour is abnormal, however steady the agent."""
+    fade: float = 0.1
+    """Weight of the newest active hour in mean and variance: memory of about ten active hours."""
+    record_decay: float = 0.995
+    """An own record loses half in 138 active hours."""
+    ready_blocks: int = 6
+    """Active hours before an agent's own history counts as history."""
+    thaw_blocks: int = 72
+    """A level that stays beyond the limit for 72 active hours without anybody's incident is the new normal."""
+
+    # loop: repeats beyond one full pass of a cycle, no new request between. Normal runs of all visible sets reach at most 3, but for one
+    # of 8,028 Mooncake conversations.
+    loop_repeats: float = 4.0
+    loop_novel_penalty: float = 1.0
+    """What a new request takes off: a loop with one odd call in four still climbs."""
+    loop_reach: int = 32
+    """Calls back within which a request counts as seen: cycles of up to a dozen calls close twice in it."""
+    loop_own_factor: float = 2.0
+    poll_gap_ms: int = 8_000
+    """Faster than this, nobody polls with a model."""
+    poll_jitter: float = 0.06
+    """A timer's beat varies less; a model's latency alone varies more."""
+    count_min: float = 12.0
+    """Same request, decayed over ten minutes, for agents whose runs are not told apart."""
+    shape_streak: int = 24
+    """Calls of the same output size within 5 % and input within 10 %; normal runs reach 14, the polling-like trace_0307 83."""
+
+    # retry storm: CUSUM in bits, p1 against the worse of own and others' failure rate
+    storm_p1: float = 0.9
+    storm_floor: float = 0.05
+    storm_bits: float = 26.0
+    storm_chain: int = 7
+    """Failures in a row of one request: clients give up after 3 to 6."""
+    storm_row: int = 12
+    """Failures in a row where calls have no fingerprint; twice that where they have."""
+    outage_roots: int = 2
+    outage_rate: float = 0.4
+    """So many other agents on the provider, failing at such a rate within ten minutes, are the provider's outage."""
+
+    # fan-out
+    fan_known: int = 10
+    """Children in an hour for an agent that is known; a recorded session has at most 12, but 4 in a minute."""
+    fan_cold: int = 40
+    fan_burst_ms: int = 90_000
+    """A planned fan-out is one burst; without history only spawning that goes on is abnormal (or twice as many)."""
+    fan_deep: int = 3
+    fan_deep_kids: int = 8
+    fan_factor: float = 2.0
+
+    # context growth
+    context_min: int = 16_000
+    context_factor: float = 2.0
+    context_steps: int = 8
+    burn_factor: float = 3.0
+
+    # spend
+    spend_blocks: int = 10
+    spend_age_ms: int = 20 * HOUR_MS
+    spend_factor: float = 2.5
+    spend_min: int = PICO // 4
+    """A quarter of a dollar in the decayed hour: below, nobody should be called."""
+
+    # stuck run, silence, cardinality
+    stuck_factor: float = 4.0
+    stuck_min: int = 2 * PICO
+    silent_blocks: int = 36
+    silent_factor: float = 8.0
+    silent_min_ms: int = 60 * MINUTE_MS
+    bomb_agents: int = 200
+    bomb_share: float = 0.9
+
+    # incidents
+    quiet_ms: int = 30 * MINUTE_MS
+    """A 60-second cool-down gave 2.6 alerts an incident, 30 minutes 1.0."""
+    reopen_ms: int = 2 * HOUR_MS
+    critical_rate: int = 20 * PICO
+    """Pico-USD an hour."""
+    critical_cost: int = 100 * PICO
+
+    # bounds
+    max_roots: int = 100_000
+    max_runs: int = 200_000
+    max_members: int = 512
+    """Sub-agents remembered a run; beyond, they are only counted."""
+    run_idle_ms: int = 6 * HOUR_MS
