@@ -4,6 +4,9 @@ The struct may refuse more than the model (what it refuses goes to the model, wh
 nothing that the model refuses. So each constraint found, also inside `Optional[Annotated[...]]`, is carried over, and
 metadata that is not understood is an error here, not a constraint lost in silence.
 
+With `blank` the struct accepts also what counts as absent in optional text, null and the empty string; the caller puts
+the defaults in their place.
+
 Not carried over, because msgspec has no word for them: validators of the model (cross-field rules), the range and form
 of a time, and patterns named in `guarded`. The caller checks those itself.
 """
@@ -18,9 +21,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import annotated_types
 import msgspec
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from schemas.base import Contract
 from schemas.times import Time
 
 _BOUNDS: Final = {
@@ -40,7 +43,7 @@ def _flatten(metadata: Iterable[Any]) -> list[Any]:
     return flat
 
 
-def _constrain(kind: Any, metadata: Iterable[Any], guarded: frozenset[str]) -> Any:
+def _constrain(kind: Any, metadata: Iterable[Any], guarded: frozenset[str], blank: bool) -> Any:
     """`kind` with pydantic's metadata as msgspec's; a `Time` becomes what it is on the wire."""
     limits: dict[str, Any] = {}
     for item in _flatten(metadata):
@@ -48,44 +51,50 @@ def _constrain(kind: Any, metadata: Iterable[Any], guarded: frozenset[str]) -> A
             return int | str
         if type(item) in _BOUNDS:
             name = _BOUNDS[type(item)]
-            limits[name] = getattr(item, name)
+            if not (blank and name == "min_length"):
+                limits[name] = getattr(item, name)
         elif (pattern := getattr(item, "pattern", None)) is not None:
             if pattern not in guarded:
                 # `$` in Python's re also matches before a last newline; pydantic's and ECMA's do not.
-                limits["pattern"] = pattern.removesuffix("$") + r"\Z" if pattern.endswith("$") else pattern
+                pattern = pattern.removesuffix("$") + r"\Z" if pattern.endswith("$") else pattern
+                limits["pattern"] = rf"(?:{pattern})|\A\Z" if blank else pattern
         else:
             raise TypeError(f"cannot carry {item!r} over to msgspec")
     return Annotated[kind, msgspec.Meta(**limits)] if limits else kind
 
 
-def _convert(annotation: Any, guarded: frozenset[str]) -> Any:
+def _convert(annotation: Any, guarded: frozenset[str], blank: bool) -> Any:
     origin, args = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
-        return _constrain(_convert(args[0], guarded), args[1:], guarded)
+        return _constrain(_convert(args[0], guarded, blank), args[1:], guarded, blank)
     if origin in (Union, types.UnionType):
-        return functools.reduce(operator.or_, (_convert(arg, guarded) for arg in args))
+        return functools.reduce(operator.or_, (_convert(arg, guarded, blank) for arg in args))
     if origin is Literal:
-        return annotation
+        return Literal[*args, ""] if blank else annotation
     if origin in (dict, list):
-        return origin[tuple(_convert(arg, guarded) for arg in args)]
+        return origin[tuple(_convert(arg, guarded, blank) for arg in args)]
     if annotation in (str, int, float, type(None)):
         return annotation
     raise TypeError(f"cannot carry {annotation!r} over to msgspec")
 
 
-def derive_struct(model: type[BaseModel], name: str, guarded: Iterable[str] = ()) -> type[msgspec.Struct]:
+def derive_struct(
+    model: type[Contract], name: str, guarded: Iterable[str] = (), *, blank: bool = False
+) -> type[msgspec.Struct]:
     """A mutable struct with the model's fields, types, constraints and defaults; absent optionals are the default.
 
-    `guarded`: patterns that the caller checks on the raw bytes instead. Raises TypeError for what cannot be carried.
+    `guarded`: patterns that the caller checks on the raw bytes instead. `blank`: accept null in every optional field
+    and `""` in those of text, and keep them as they are. Raises TypeError for what cannot be carried over.
     """
     patterns = frozenset(guarded)
     required: list[tuple[str, Any]] = []
     optional: list[tuple[str, Any, Any]] = []
     for field, info in model.model_fields.items():
-        kind = _constrain(_convert(info.annotation, patterns), info.metadata, patterns)
+        is_blank = blank and field in model.optional_text
+        kind = _constrain(_convert(info.annotation, patterns, is_blank), info.metadata, patterns, is_blank)
         if info.is_required():
             required.append((field, kind))
         else:
-            optional.append((field, kind, info.default))
+            optional.append((field, kind | None if blank else kind, info.default))
     # gc=False: a call holds only text, numbers and one flat dict, so no cycle can pass through it.
     return msgspec.defstruct(name, [*required, *optional], module=__name__, gc=False, kw_only=True)

@@ -70,6 +70,8 @@ class Decoded:
 
 
 _decode_call: Callable[[bytes], CallStruct] = msgspec.json.Decoder(CallStruct).decode
+_decode_loose = msgspec.json.Decoder(derive_struct(Call, "LooseCall", guarded=(NO_NUL,), blank=True)).decode
+_BLANKS: Final = tuple((name, Call.model_fields[name].default) for name in sorted(Call.optional_text))
 _split_array = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 _SUFFIX_MS: Final[dict[str, int]] = {f".{ms:03d}{zone}": ms for ms in range(1000) for zone in ("Z", "+00:00")} | {
@@ -104,11 +106,28 @@ def _time_ms(text: str) -> int | None:
 
 def _is_plain(value: bytes) -> bool:
     """Whether msgspec's verdict on these bytes can be trusted: UTF-8, no NUL, not nested too deep."""
-    try:
-        value.decode()
-    except UnicodeDecodeError:
+    if not value.isascii():
+        try:
+            value.decode()
+        except UnicodeDecodeError:
+            return False
+    if 92 in value and b"u0000" in value:
         return False
-    return b"u0000" not in value and value.count(b"{") + value.count(b"[") <= judge.DEPTH_MAX
+    brackets = value.count(b"[") if 91 in value else 0
+    return (brackets == 0 and len(value) <= PLAIN_MAX_BYTES) or brackets + value.count(b"{") <= judge.DEPTH_MAX
+
+
+def _fill_blanks(value: bytes) -> CallStruct | None:
+    """The call in an object whose optional text fields hold `""`, or None; for encoders that cannot omit a field."""
+    try:
+        loose = _decode_loose(value)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    fields = {name: getattr(loose, name) for name in Call.model_fields}
+    for name, default in _BLANKS:
+        if not fields[name]:
+            fields[name] = default
+    return CallStruct(**fields)
 
 
 def _fast(values: Sequence[bytes | None], timestamps_ms: Sequence[int]) -> tuple[list[CallStruct | None], bool]:
@@ -129,10 +148,11 @@ def _fast(values: Sequence[bytes | None], timestamps_ms: Sequence[int]) -> tuple
         ):
             try:
                 call = load(value)
+            except msgspec.ValidationError:
+                call = _fill_blanks(value)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                complete = False
-                add(None)
-                continue
+                pass
+        if call is not None:
             time: Any = call.time  # as on the wire
             if time.__class__ is str:
                 base, millis = second_ms(time[:19]), suffix_ms(time[19:])
@@ -193,7 +213,7 @@ def _careful(value: bytes | None, record: int, timestamp_ms: int, out: Decoded) 
             if isinstance(verdict, judge.Fault):
                 out.rejects.append(Reject(record, index, verdict.reason, verdict.detail, verdict.payload))
                 continue
-            call = CallStruct(**{name: getattr(verdict, name) for name in Call.model_fields})
+            call = CallStruct(**verdict.__dict__)
         out.calls.append(call)
         out.record.append(record)
         out.index.append(index)

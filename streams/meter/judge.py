@@ -44,7 +44,7 @@ DETAIL_MAX: Final = 500
 
 _BOM: Final = b"\xef\xbb\xbf"
 _BLANK: Final = b" \t\r\n"
-_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+_TOKENS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]|,', re.DOTALL)
 _INT_DIGITS: Final = 40
 """Digits of an integer that is read exactly; longer ones are out of every range, and slow to convert."""
 _HUGE: Final[int] = 10**_INT_DIGITS
@@ -77,17 +77,20 @@ def fault(reason: str, detail: str, raw: bytes) -> Fault:
     return Fault(reason, detail, raw[:RAW_MAX_BYTES].decode("utf-8", "backslashreplace"))
 
 
-def depth(raw: bytes) -> int:
-    """Levels of nesting of JSON text, without recursion; brackets in strings do not count."""
-    level = deepest = 0
+def is_deep(raw: bytes) -> bool:
+    """Whether JSON text is nested beyond `DEPTH_MAX`, found without recursion; brackets in strings do not count."""
+    if raw.count(b"{") + raw.count(b"[") <= DEPTH_MAX:
+        return False
+    level = 0
     for match in _TOKENS.finditer(raw):
         first = raw[match.start()]
         if first in b"[{":
             level += 1
-            deepest = max(deepest, level)
+            if level > DEPTH_MAX:
+                return True
         elif first in b"]}":
             level -= 1
-    return deepest
+    return False
 
 
 def _refuse_constant(name: str) -> Any:
@@ -102,8 +105,8 @@ def _parse_int(digits: str) -> int:
 
 def _load(raw: bytes) -> Parsed | Fault:
     """One JSON value of at most `DEPTH_MAX` levels."""
-    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and (levels := depth(raw)) > DEPTH_MAX:
-        return fault("too_deep", f"{levels} levels of nesting, more than {DEPTH_MAX}", raw)
+    if is_deep(raw):
+        return fault("too_deep", f"more than {DEPTH_MAX} levels of nesting", raw)
     try:
         return Parsed(json.loads(raw.decode(), parse_constant=_refuse_constant, parse_int=_parse_int))
     except UnicodeDecodeError as error:
@@ -149,22 +152,35 @@ def _split_array(body: bytes, split_array: Callable[[bytes], Sequence[msgspec.Ra
     try:
         elements = [bytes(element) for element in split_array(body)]
     except (msgspec.MsgspecError, RecursionError):
-        # Not JSON, or too deep, or half a surrogate pair in a field that may not matter: the strict parser tells.
-        whole = _load(body)
-        if isinstance(whole, Fault):
+        # Not JSON; or half a surrogate pair in a field that may not matter; or deeper than msgspec can go, which
+        # depends on the stack, so that its verdict on depth must not count.
+        if is_deep(body):
+            scanned = _scan_array(body)
+            if scanned is None:
+                return fault("too_deep", f"more than {DEPTH_MAX} levels of nesting, in an array that is not JSON", body)
+            elements = scanned
+        elif isinstance(whole := _load(body), Fault):
             return whole
-        elements = []
-        if whole.value:
+        else:
             return [Parsed(element) for element in whole.value]
-    else:
-        if any(
-            element.count(b"{") + element.count(b"[") >= DEPTH_MAX and depth(element) >= DEPTH_MAX
-            for element in elements
-        ):
-            return fault("too_deep", f"more than {DEPTH_MAX} levels of nesting", body)
-    if not elements:
-        return fault("empty", "an empty array", body)
-    return list(elements)
+    return list(elements) if elements else fault("empty", "an empty array", body)
+
+
+def _scan_array(body: bytes) -> list[bytes] | None:
+    """The texts between the commas of an array, found without recursion; None when it does not end with the text."""
+    elements, level, begin = [], 0, 1
+    for match in _TOKENS.finditer(body):
+        first = body[match.start()]
+        if first in b"[{":
+            level += 1
+        elif first in b"]}":
+            level -= 1
+        if (level == 1 and first in b",") or level == 0:
+            elements.append(body[begin : match.start()].strip(_BLANK))
+            begin = match.end()
+        if level == 0:
+            return elements if match.end() == len(body) else None
+    return None
 
 
 def judge(part: Part, model: type[Model], latest_ms: int) -> Model | Fault:

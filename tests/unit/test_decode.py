@@ -143,8 +143,34 @@ def test_deep_nesting_is_refused(opening: bytes, levels: int) -> None:
 def test_the_deepest_allowed_nesting_is_fine_and_brackets_in_strings_do_not_count() -> None:
     levels = judge.DEPTH_MAX - 1
     call = value()[:-1] + b', "x": ' + b"[" * levels + b"]" * levels + b', "y": "' + b"[{" * 500 + b'\\"[["}'
-    assert judge.depth(call) == judge.DEPTH_MAX
-    assert len(one(call).calls) == 1
+    assert not judge.is_deep(call)
+    assert judge.is_deep(b"[" + call + b"]")
+    assert len(one(call).calls) == len(one(b"[" + call + b"]").calls) == 1
+
+
+@pytest.mark.parametrize("levels", [judge.DEPTH_MAX, 700, 50_000])
+def test_an_array_with_a_too_deep_call_keeps_the_others(levels: int) -> None:
+    deep = value(id="deep")[:-1] + b', "x": ' + b"[" * levels + b"]" * levels + b"}"
+    array = b"[" + b", ".join([value(x="a,]b"), deep, value(id="c-2", x=["a", ["b"]])])
+    out = one(array + b"]\n")
+    assert [(call.id, index) for call, index in zip(out.calls, out.index, strict=True)] == [("c-1", 0), ("c-2", 2)]
+    assert [(item.index, item.reason) for item in out.rejects] == [(1, "too_deep")]
+    for ending in (b"", b"]]", b"] x", b"}"):
+        assert reject(array + ending).reason == "too_deep"
+
+
+@pytest.mark.parametrize("filler", ["", "x" * 2000, "\n"])
+def test_bytes_that_are_not_utf8_in_a_foreign_field_are_no_json(filler: str) -> None:
+    raw = value(x="?" + filler)
+    for cut in (b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xc0\x80", b"\xf4\x90\x80\x80"):
+        assert reject(raw.replace(b"?", cut)).reason == "not_utf8"
+    assert len(one(raw.replace(b"?", "é😀".encode())).calls) == 1
+
+
+def test_nul_is_found_in_long_calls_and_deep_objects_without_arrays() -> None:
+    assert reject(value(x="y" * 2000, agent_id="a\0")).reason == "bad_text"
+    nested = b'{"":' * judge.DEPTH_MAX + b"1" + b"}" * judge.DEPTH_MAX
+    assert reject(value()[:-1] + b', "x": ' + nested + b"}").reason == "too_deep"
 
 
 def test_the_verdict_on_nesting_does_not_depend_on_the_stack() -> None:
