@@ -179,7 +179,7 @@ def _scan_array(body: bytes) -> list[bytes] | None:
             elements.append(body[begin : match.start()].strip(_BLANK))
             begin = match.end()
         if level == 0:
-            return elements if match.end() == len(body) else None
+            return elements if match.end() == len(body) and first in b"]" else None
     return None
 
 
