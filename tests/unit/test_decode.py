@@ -381,15 +381,15 @@ def test_every_reject_can_be_encoded_and_is_bounded() -> None:
 
 def data_files() -> list[Path]:
     root = Path(os.environ.get("SPENDSTREAM_DATA", Path(__file__).parents[3] / "shared" / "data"))
-    return sorted(root.glob("*/calls.jsonl.gz"))
+    files = sorted(root.glob("*/calls.jsonl.gz"))
+    if not files:
+        pytest.skip(f"NO RECORDED DATA in {root}: set SPENDSTREAM_DATA to the folder with */calls.jsonl.gz")
+    return files
 
 
 @pytest.mark.data
 def test_recorded_calls_decode_without_a_reject() -> None:
-    files = data_files()
-    if not files:
-        pytest.skip("NO RECORDED DATA: set SPENDSTREAM_DATA to the folder with */calls.jsonl.gz")
-    for path in files:
+    for path in data_files():
         lines = gzip.decompress(path.read_bytes()).splitlines()
         out = decode(lines, [LATER] * len(lines))
         assert out.rejects == [], path
