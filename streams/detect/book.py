@@ -104,6 +104,9 @@ class Book:
         for run in self._runs.pop(incident.id, []):
             run.incident = None
             run.closed = incident
+            run.calm()
+            # what the runaway spent is no habit and no spike of its own
+            run.root.spend10 = run.root.spend60 = run.root.spend360 = 0.0
             if run.root.incident is incident:
                 run.root.incident = None
         self._events.append(Event("resolved", at, snapshot(incident)))

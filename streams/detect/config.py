@@ -55,7 +55,7 @@ class DetectConfig:
     storm_chain: int = 7
     """Failures in a row of one request: clients give up after 3 to 6."""
     storm_row: int = 12
-    """Failures in a row where calls have no fingerprint; twice that where they have."""
+    """Failures in a row where calls have no fingerprint; three times that where they have."""
     outage_roots: int = 2
     outage_rate: float = 0.4
     """So many other agents on the provider, failing at such a rate within ten minutes, are the provider's outage."""
@@ -71,17 +71,28 @@ class DetectConfig:
     fan_factor: float = 2.0
 
     # context growth
-    context_min: int = 16_000
-    context_factor: float = 2.0
+    context_min: int = 40_000
+    context_blocks: int = 12
     context_steps: int = 8
-    burn_factor: float = 3.0
+    context_factor: float = 3.0
+    burn_factor: float = 8.0
+    steep_factor: float = 2.0
+    steep_size: float = 1.8
+    steep_burn: float = 2.5
+    full_min: int = 64_000
+    full_calls: int = 40
+    """Calls in a row within 4 % of one large size; 99.5 % of the recorded Claude Code conversations stay below 28, the longest has 38."""
 
     # spend
-    spend_blocks: int = 10
-    spend_age_ms: int = 20 * HOUR_MS
+    spend_blocks: int = 3
+    spend_age_ms: int = 40 * HOUR_MS
     spend_factor: float = 2.5
-    spend_min: int = PICO // 4
-    """A quarter of a dollar in the decayed hour: below, nobody should be called."""
+    spend_both_factor: float = 1.5
+    spend_long_factor: float = 1.4
+    spend_doubt: float = 3.0
+    spend_one_run: float = 0.6
+    spend_min: int = PICO
+    """A dollar in the decayed hour: below, nobody should be called."""
 
     # stuck run, silence, cardinality
     stuck_factor: float = 4.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from streams.detect.call import Seen
 from streams.detect.config import DetectConfig
-from streams.detect.habit import BURN, CONTEXT, Climb, Member, Run
+from streams.detect.habit import BURN, CONTEXT, FULL, SLOPE, Climb, Member, Run
 
 _FOREIGN = 12
 """Smaller calls between two of a climb, where conversations of one agent are not told apart."""
@@ -38,15 +38,38 @@ def level(run: Run, holder: Run | Member, call: Seen, cost: int, config: DetectC
         peak[CONTEXT] = float(tokens)
     if climb.burn > peak[BURN]:
         peak[BURN] = float(climb.burn)
-    if climb.steps < config.context_steps or tokens < config.context_min or not root.ready(config):
+    if climb.steps < config.context_steps or tokens < config.context_min:
         return 0.0
+    slope = (tokens - climb.low) / climb.steps
+    if slope > peak[SLOPE]:
+        peak[SLOPE] = slope
+    result = _full(run, climb, call, cost, config) if tokens >= config.full_min else 0.0
+    if root.blocks < config.context_blocks:
+        return result
     record = root.record
     if tokens <= record[CONTEXT] and climb.burn <= record[BURN]:
+        return result
+    # steeper than ever needs less of a size than merely longer than ever
+    steep = slope >= config.steep_factor * record[SLOPE]
+    size = tokens / (config.steep_size if steep else config.context_factor) / max(record[CONTEXT], 1.0)
+    burn = climb.burn / (config.steep_burn if steep else config.burn_factor) / max(record[BURN], 1.0)
+    return max(result, min(size, burn * 2.0), min(burn, size * 2.0))
+
+
+def _full(run: Run, climb: Climb, call: Seen, cost: int, config: DetectConfig) -> float:
+    """A window that is full and sent full again and again: cut at its edge, never trimmed. Needs no history."""
+    tokens = call.input_tokens
+    if tokens < 0.96 * climb.full_from or tokens > 1.035 * climb.full_from:
+        climb.full, climb.full_from = 0, tokens
+        climb.full_first = run.mark(call.id, call.time, cost)
         return 0.0
-    return max(
-        tokens / max(config.context_factor * record[CONTEXT], 1.0),
-        climb.burn / max(config.burn_factor * record[BURN], 1.0),
-    )
+    climb.full += 1
+    peak = run.root.peak
+    if climb.full > peak[FULL]:
+        peak[FULL] = float(climb.full)
+    if run.root.ready(config):
+        return climb.full / max(config.full_calls, 1.5 * run.root.record[FULL])
+    return climb.full / config.full_calls
 
 
 def describe(run: Run, holder: Run | Member, call: Seen, config: DetectConfig) -> str:

@@ -178,7 +178,7 @@ class Detector:
             found = stuck.level(run, config)
             if found >= 1.0:
                 self._crossed("stuck_run", found, run, call, (call.id, run.first_ms, 0, 0))
-            found = spend.level(root, call, cost, config)
+            found = spend.level(root, run, call, cost, config)
             if found >= 0.5:
                 self._crossed("spend_spike", found, run, call, root.spend_first)
         incident = run.incident

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from streams.detect.incident import Incident
 
 # positions in Root.peak / Root.base / Root.limit
-REPEAT, COUNT, SHAPE, ERROR, KIDS, CONTEXT, BURN, SPEND10, SPEND60, RUN_COST = range(10)
-NAMES = ("repeat", "count", "shape", "error", "kids", "context", "burn", "spend10", "spend60", "run_cost")
+REPEAT, COUNT, SHAPE, ERROR, KIDS, CONTEXT, BURN, SPEND10, SPEND60, RUN_COST, SLOPE, FULL, SPEND360 = range(13)
+NAMES = ("repeat", "count", "shape", "error", "kids", "context", "burn", "spend10", "spend60", "run_cost", "slope", "full", "spend360")
 SIGNALS = len(NAMES)
 _ZERO = (0.0,) * SIGNALS
 
@@ -26,7 +26,7 @@ class Root:
 
     __slots__ = (
         "base", "beat", "block", "blocks", "calls", "cost", "errors", "failing", "first_ms", "frozen", "gap_ms", "incident",
-        "key", "last_ms", "limit", "peak", "record", "runs", "spend10", "spend60", "spend_first", "spend_ms", "watched",
+        "key", "last_ms", "limit", "peak", "record", "runs", "spend10", "spend360", "spend60", "spend_first", "spend_ms", "watched",
     )
 
     def __init__(self, key: str, at: int) -> None:
@@ -49,6 +49,7 @@ class Root:
         self.watched = False
         self.spend10 = 0.0
         self.spend60 = 0.0
+        self.spend360 = 0.0
         self.spend_ms = at
         self.spend_first: tuple[str, int, int, int] | None = None
         self.runs: dict[str, Run] = {}
@@ -143,6 +144,16 @@ class Run:
         # context of the owner
         self.climb: Climb | None = None
 
+    def calm(self) -> None:
+        """Start the rules afresh: what they hold belongs to an incident that is over."""
+        self.beyond, self.loop_first = 0.0, None
+        self.looped.clear()
+        self.counts, self.count_first = None, None
+        self.streak, self.shape_first = 0, None
+        self.cusum, self.storm_first, self.chain, self.failed_row = 0.0, None, 0, 0
+        self.kids, self.fan_first, self.lone_kids, self.deepest = 0.0, None, 0, 0
+        self.climb = None
+
     def mark(self, call_id: str, at: int, cost: int) -> Mark:
         """Remember this call (already counted in `calls` and `cost`) as a first abnormal one."""
         return (call_id, at, self.calls - 1, self.cost - cost)
@@ -166,7 +177,7 @@ class Member:
 class Climb:
     """The context of one conversation since its last drop of 20 % or more."""
 
-    __slots__ = ("burn", "first", "foreign", "low", "prev", "steps")
+    __slots__ = ("burn", "first", "foreign", "full", "full_first", "full_from", "low", "prev", "steps")
 
     def __init__(self, tokens: int, first: Mark) -> None:
         self.reset(tokens, first)
@@ -179,3 +190,6 @@ class Climb:
         self.burn = 0
         self.foreign = 0
         self.first = first
+        self.full = 0  # calls that stay at one size near the top
+        self.full_from = tokens
+        self.full_first = first

@@ -14,6 +14,8 @@ from streams.detect.config import DetectConfig
 from streams.detect.habit import COUNT, REPEAT, Run
 from streams.detect.signal import span
 
+_CAP = 32.0
+"""A loop of days is forgotten after as many new requests."""
 _KEEP = 48
 _TAU_MS = 600_000.0
 
@@ -45,7 +47,7 @@ def level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
                 run.loop_first = None
         return 0.0
     if print_ in run.looped:
-        if run.beyond < 1000.0:
+        if run.beyond < _CAP:
             run.beyond += 1.0
         off = abs(gap - run.gap)
         run.gap_var += 0.3 * (off - run.gap_var)

@@ -9,30 +9,36 @@ import math
 
 from streams.detect.call import Seen
 from streams.detect.config import HOUR_MS, MINUTE_MS, DetectConfig
-from streams.detect.habit import SPEND10, SPEND60, Root
+from streams.detect.habit import SPEND10, SPEND60, SPEND360, Root, Run
 from streams.detect.signal import dollars
 
-_TEN = 10.0 * MINUTE_MS
-_SIXTY = 60.0 * MINUTE_MS
+_SIX_HOURS = 360.0 * MINUTE_MS
 
 
-def level(root: Root, call: Seen, cost: int, config: DetectConfig) -> float:
+def level(root: Root, run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
     """Step the decayed spend of `root` by one priced call."""
     gap = call.time - root.spend_ms
     if gap > 0:
-        slow = math.exp(-gap / _SIXTY)
+        slow = math.exp(-gap / _SIX_HOURS)
+        root.spend360 *= slow
+        slow = slow * slow * slow
+        slow *= slow
         root.spend60 *= slow
-        root.spend10 *= slow * slow * slow * slow * slow * slow
+        slow = slow * slow * slow
+        root.spend10 *= slow * slow
         root.spend_ms = call.time
     root.spend10 = ten = root.spend10 + cost
     root.spend60 = sixty = root.spend60 + cost
+    root.spend360 = long = root.spend360 + cost
     peak = root.peak
+    if long > peak[SPEND360]:
+        peak[SPEND360] = long
     if ten > peak[SPEND10]:
         peak[SPEND10] = ten
     if sixty > peak[SPEND60]:
         peak[SPEND60] = sixty
     record = root.record
-    if sixty <= record[SPEND60] and ten <= record[SPEND10]:
+    if ten <= record[SPEND10]:
         if root.spend_first is not None:
             root.spend_first = None
         return 0.0
@@ -40,9 +46,16 @@ def level(root: Root, call: Seen, cost: int, config: DetectConfig) -> float:
         root.spend_first = (call.id, call.time, root.calls - 1, root.cost - cost)
     if sixty < config.spend_min or root.blocks < config.spend_blocks or call.time - root.first_ms < config.spend_age_ms:
         return 0.0
-    return max(
-        ten / max(config.spend_factor * record[SPEND10], 1.0), sixty / max(config.spend_factor * record[SPEND60], 1.0)
+    over = max(
+        sixty / (config.spend_factor * max(record[SPEND60], 1.0)),
+        min(sixty / (config.spend_both_factor * max(record[SPEND60], 1.0)),
+            long / (config.spend_long_factor * max(record[SPEND360], 1.0))),
     )
+    # short histories have small records
+    over *= root.blocks / (root.blocks + config.spend_doubt)
+    if over >= 1.0 and run.run_id is not None and run.cost > config.spend_one_run * sixty:
+        return 0.9  # one dear run is a stuck run, not a spike
+    return over
 
 
 def describe(root: Root, call: Seen, config: DetectConfig) -> str:

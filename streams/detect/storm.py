@@ -78,7 +78,7 @@ def level(run: Run, call: Seen, cost: int, provider: Provider, config: DetectCon
     if run.cusum > root.peak[ERROR]:
         root.peak[ERROR] = run.cusum
     result = run.cusum / limit(run, config)
-    row = config.storm_row if call.request_fingerprint is None else 2 * config.storm_row
+    row = config.storm_row if call.request_fingerprint is None else 3 * config.storm_row
     if result >= 1.0 and run.chain < config.storm_chain and run.failed_row < row:
         return 0.9
     return result

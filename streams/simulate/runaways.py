@@ -134,12 +134,12 @@ def context_growth(rng: random.Random, agent: Agent, at: int, run: str | None, g
 
 def spend_spike(rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int, faulty: Faulty,
                 fresh_run: Callable[[], str | None]) -> list[Row]:
-    """More of the agent's ordinary work than it ever does: 25, 10 or 4 times its mean hour, for one to three hours."""
-    times = {"easy": 25.0, "medium": 10.0, "hard": 4.0}[grade]
+    """More of the agent's ordinary work than it ever does: 12, 6 or 3 times its busy hour, for one to three hours."""
+    times = {"easy": 12.0, "medium": 6.0, "hard": 3.0}[grade]
     hours = rng.uniform(1.0, 3.0)
-    per_hour = max(agent.runs_a_day / 24.0, 0.3) * times
+    per_hour = max(2.0 * agent.runs_a_day / 24.0, 1.5) * times
     if agent.kind == "batch":
-        per_hour = times * 0.25  # more jobs, one after the other
+        per_hour = times * 0.5  # more jobs, one after the other
     count = min(int(per_hour * hours), 4000)
     made: list[Row] = []
     for number in range(max(count, 4)):

@@ -188,7 +188,7 @@ class Simulation:
             born = make_agent(rng, 900 + number, rng.choice(("chat", "coding", "research", "orchestrator", "service")), 0)
             return born
         if kind == "spend_spike":  # somebody who spends something: four cents a day more wakes nobody
-            rich = [n for n, agent in enumerate(old) if agent.dollars_a_day >= 1.0]
+            rich = [n for n, agent in enumerate(old) if agent.dollars_a_day >= 2.0]
             return old.pop(rich[0]) if rich else None
         for position, agent in enumerate(old):
             if kind in ("fan_out", "context_growth") and agent.kind not in ("coding", "research", "orchestrator", "chat"):
