@@ -12,15 +12,23 @@ What the broker keeps, measured with noida-db 0.2.3 (this is not Kafka; producti
   start offsets, topic configuration and committed offsets; the port may change.
 - kill -9 takes the topics BACK to the last graceful stop (to nothing, if there was none): end offsets shrink, and new
   records get offsets that other records had. Committed offsets go back as well.
-- The file takes about 4 bytes a byte of record (489-byte records: 1.95 KB each); saving takes about 15 us a record
-  of that size, loading 10 us. The port opens before loading is over, requests are answered after.
+- The file takes 4 bytes a byte of record (480-byte records: 1.95 KB each). Stop takes 15 to 24 us a record of that size,
+  start 10. The port opens before loading is over, requests are answered after. Memory: 0.5 KB a record of 480 bytes in
+  large batches, more in small ones; a stop takes a multiple of that for a moment.
 - Nothing stops two brokers on one directory: each would overwrite the other's topics. Hence DIR/broker.lock.
+- Retention works by the record's time within 2 s and in the active segment too: with CreateTime, recorded data of past
+  years is deleted at once, so topics for calls need `message.timestamp.type=LogAppendTime`, which works.
+  `retention.bytes` with `segment.bytes` works; compaction did nothing within 12 s. Unknown topic settings are refused.
+- The largest record is 1 MiB, or `max.message.bytes` of the topic. Replication factor is 1.
+- A consumer waiting in a fetch gets a new record in 0.5 ms (p50 of 60; the most 0.8).
+- A fetch below the log's start or beyond its end is answered OffsetOutOfRange.
+- A dead member is never expired: a second one hangs for ever, but with `group_instance_id` it is back in 5 ms after
+  kill -9, and after a restart of the broker in 0.3 s.
 - Asking for the metadata of a topic that does not exist creates it, with one partition.
-- Unknown topic settings are refused; `message.timestamp.type=LogAppendTime` works; replication factor is 1.
 
 The broker lives exactly as long as the process that started it, in a session of its own so that Ctrl-C in the terminal
-does not reach it before the ledger is flushed (`streams.embedded.child`). After kill -9 of the worker it is told to stop,
-and saves; the next start waits for that.
+does not reach it before the ledger is flushed (`streams.embedded.child`). After kill -9 of the worker it is told to
+stop, and saves; the next start waits for that.
 """
 
 from __future__ import annotations
@@ -195,8 +203,8 @@ async def take_over(layout: Layout, save_s: float = SAVE_S) -> int:
     """Wait for a leftover broker of a crashed owner to save and end; then a descriptor that holds DIR/broker.lock.
 
     The lock is inherited by the broker and its supervisor, so it is free when both are gone, however they ended. A
-    leftover is told to stop (SIGTERM, which it may have had already) and gets `save_s` seconds, then SIGKILL; Unavailable
-    when even that does not free the lock.
+    leftover is told to stop (SIGTERM, which it may have had already) and gets `save_s` seconds, then SIGKILL;
+    Unavailable when even that does not free the lock.
     """
     fd = os.open(layout.broker_lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     started = time.monotonic()

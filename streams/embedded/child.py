@@ -10,7 +10,8 @@ THREAD, not the process. So this small process stands between: its standard inpu
 3. then SIGTERM to the command, GRACE_S seconds for it to save, SIGKILL.
 
 The exit code is the command's (128 + n when signal n ended it). If this process itself is killed with -9, Linux sends
-the command SIGTERM; elsewhere the command is left running, and the next start ends it by the lock. Standard library only.
+the command SIGTERM; elsewhere the command is left running, and the next start ends it by the lock.
+Standard library only.
 """
 
 from __future__ import annotations

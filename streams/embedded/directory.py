@@ -9,7 +9,7 @@
 One process owns DIR: chDB belongs to one process, and a second broker on the same data would overwrite the first one's
 topics. The lock decides, never a file's text: it goes with the process however that ends, so a `run.json` whose lock is
 free is the remains of a crash. The order of a start is 1. lock, 2. broker and ledger, 3. `run.json`; a stop goes the
-other way round.
+other way round (`withdraw`, then the parts, then `release`).
 
 Known limit: flock is not dependable on some network file systems; DIR belongs on a local disk.
 """
@@ -93,11 +93,16 @@ class OwnedDirectory:
         fresh.write_text(running.model_dump_json(indent=2) + "\n", encoding="utf-8")
         fresh.replace(self.layout.run_json)
 
+    def withdraw(self) -> None:
+        """Take `run.json` away: the first step of a stop, so that nobody is sent to an address that is closing."""
+        if self._lock_fd is not None:
+            self.layout.run_json.unlink(missing_ok=True)
+
     def release(self) -> None:
-        """Take `run.json` away and give the directory up; a second call does nothing."""
+        """Withdraw, and give the directory up; a second call does nothing."""
         if self._lock_fd is None:
             return
-        self.layout.run_json.unlink(missing_ok=True)
+        self.withdraw()
         os.close(self._lock_fd)
         self._lock_fd = None
 
