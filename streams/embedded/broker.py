@@ -12,9 +12,9 @@ What the broker keeps, measured with noida-db 0.2.3 (this is not Kafka; producti
   start offsets, topic configuration and committed offsets; the port may change.
 - kill -9 takes the topics BACK to the last graceful stop (to nothing, if there was none): end offsets shrink, and new
   records get offsets that other records had. Committed offsets go back as well.
-- The file takes 4 bytes a byte of record (480-byte records: 1.95 KB each). Stop takes 15 to 24 us a record of that size,
-  start 10. The port opens before loading is over, requests are answered after. Memory: 0.5 KB a record of 480 bytes in
-  large batches, more in small ones; a stop takes a multiple of that for a moment.
+- The file takes 4 bytes a byte of record (480-byte records: 1.95 KB each). Stop takes 15 to 24 us a record of that
+  size, start 10. The port opens before loading is over, requests are answered after. Memory: 0.5 KB a record of 480
+  bytes in large batches, more in small ones; a stop takes a multiple of that for a moment.
 - Nothing stops two brokers on one directory: each would overwrite the other's topics. Hence DIR/broker.lock.
 - Retention works by the record's time within 2 s and in the active segment too: with CreateTime, recorded data of past
   years is deleted at once, so topics for calls need `message.timestamp.type=LogAppendTime`, which works.

@@ -8,7 +8,8 @@
 4. let the engine's parser print the statement, and judge that (`streams.embedded.guard`);
 5. run the statement.
 
-Known limits: a result is held in memory whole (`Limits.result_bytes`); a client that goes away does not stop its query,
+Known limits: a result is held in memory whole (`Limits.result_bytes`; a constant column counts once there, so that
+`Limits.memory_bytes` is what bounds a text repeated in every row); a client that goes away does not stop its query,
 `Limits.seconds` does; the engine checks that limit between blocks, so a single slow block can overrun it.
 """
 
@@ -106,6 +107,8 @@ class ChdbEngine:
         self, sql: str, fmt: str, params: Mapping[str, str], settings: Mapping[str, str], database: str
     ) -> EngineResult:
         """See `Engine.run`."""
+        if "\0" in sql:
+            raise EngineError(SYNTAX_ERROR, f"Code: {SYNTAX_ERROR}. DB::Exception: the query has a NUL. (SYNTAX_ERROR)")
         for name in settings:
             if not guard.setting_is_harmless(name):
                 raise _refused(f"Cannot modify '{name}' setting: this endpoint is read-only and does not take it")

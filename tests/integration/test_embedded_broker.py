@@ -309,10 +309,10 @@ def test_a_leftover_that_does_not_stop_is_killed_for_the_next_start(
 
 def test_a_missing_binary_lists_each_place_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_binary().name == "noida-db"
-    monkeypatch.setattr(module.os, "access", lambda *_: False)
+    monkeypatch.setattr("streams.embedded.broker.os.access", lambda *_: False)
     with pytest.raises(UsageError, match=r"(?s)noida-db \(not executable\).*noida-db\.exe \(not there\)"):
         find_binary()
-    monkeypatch.setattr(module.importlib.util, "find_spec", lambda _name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     with pytest.raises(UsageError, match="not installed"):
         find_binary()
 
