@@ -1,0 +1,199 @@
+"""`spendstream replay`: recorded calls through the real broker, worker and ledger, and what came of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.errors import SpendstreamError
+
+if TYPE_CHECKING:
+    from streams.cli.reach import Ledger
+    from streams.config import Settings
+    from streams.replay.result import ReplayResult
+    from streams.replay.run import ReplayPlan
+
+T = TypeVar("T")
+_Target = tuple[str, "Ledger", Callable[[], Awaitable[None]]]
+
+READY_S = 150.0
+"""The worker's first assignment: loading the embedded broker's saved topics has 120 s of its own before that."""
+STOP_S = 240.0
+"""A graceful stop of everything embedded: 60 s to flush, 30 s to leave the group, 130 s for the broker to save."""
+
+
+class Speed(click.ParamType):
+    """`max` (None) or a number above 0."""
+
+    name = "speed"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float | None:
+        """Parse what was given; click reports what is wrong."""
+        if value is None or value == "max":
+            return None
+        try:
+            speed = float(str(value).removesuffix("x"))
+        except ValueError:
+            speed = 0.0
+        if not 0 < speed < float("inf"):
+            self.fail(f"{value!r} is neither `max` nor a number above 0", param, ctx)
+        return speed
+
+
+@click.command("replay")
+@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@embedded_option()
+@click.option(
+    "--speed", type=Speed(), default="max", metavar="N|max", show_default=True,
+    help="Event time against real time: 60 plays an hour in a minute. Each file plays from its own first call.",
+)  # fmt: skip
+@click.option("--shuffle", is_flag=True, help="Mix all lines of all files (on disk): totals must come out the same.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Of --shuffle: the same seed, the same order.",
+)  # fmt: skip
+@click.option(
+    "--stall-seconds", type=click.FloatRange(min=1), default=120.0, show_default=True,
+    help="Give up when calls wait and no worker has written anything for so long.",
+)  # fmt: skip
+@config_option()
+@json_option()
+@click.pass_context
+def command(
+    ctx: click.Context,
+    files: tuple[str, ...],
+    embedded: Path | None,
+    speed: float | None,
+    shuffle: bool,
+    seed: int,
+    stall_seconds: float,
+    config: Path | None,
+    as_json: bool,
+) -> None:
+    """Send recorded calls through the pipeline and wait until the ledger holds them.
+
+    FILES are JSONL, plain or gzip (told by their first bytes); - is standard input. Every line is published as it is,
+    keyed by run_id, else agent_id; what is no call is counted as rejected, with its reason. Calls that the ledger has
+    already are duplicates and change nothing: replaying a file again is safe.
+
+    With --embedded DIR a broker, a worker and a ledger run in this process for the time of the replay (or, when
+    DIR is in use, the instance that runs there gets the calls). Without it, calls go to SPENDSTREAM_BROKER_URL,
+    and workers must be running there.
+
+    \b
+    Examples:
+      spendstream replay calls.jsonl.gz --embedded /tmp/spend
+      spendstream replay day1.jsonl day2.jsonl --embedded /tmp/spend --speed 60
+      zcat *.gz | spendstream replay - --embedded /tmp/spend --json
+    """
+    from streams.cli import stopping
+    from streams.cli.output import one_json, result_only
+    from streams.logs import configure_logs
+    from streams.replay.lines import check_sources
+    from streams.replay.run import ReplayPlan
+
+    if shuffle and speed is not None:
+        raise click.UsageError("--shuffle has no order to keep time by: leave --speed away")
+    size = check_sources(files)
+    plan = ReplayPlan(files, speed, seed if shuffle else None, stall_seconds)
+    settings = settings_of(config)
+    with result_only() as say:
+        configure_logs("debug" if ctx.find_root().params.get("debug") else "warning", settings.log_format)
+        result = stopping.run(_replay(plan, embedded, settings, size))
+        say(one_json(result.as_json()) if as_json else _in_words(result))
+    if result.refused:
+        ctx.exit(1)
+
+
+async def _replay(plan: ReplayPlan, embedded: Path | None, settings: Settings, size: int | None) -> ReplayResult:
+    import time
+
+    from streams.cli.progress import drawn
+    from streams.replay.run import Progress, replay
+
+    async with _target(embedded, settings) as (broker, ledger, failed):
+        progress = Progress()
+        with drawn(progress, size):
+            work = replay(broker, ledger, plan, progress, lambda: time.time_ns() // 1_000_000)
+            return await _unless(failed, work)
+
+
+@contextlib.asynccontextmanager
+async def _target(embedded: Path | None, settings: Settings) -> AsyncIterator[_Target]:
+    """Broker, ledger, and what raises when the worker fails; what runs for this replay only is stopped at the end."""
+    from streams.cli.reach import DATABASE, HttpLedger
+
+    if embedded is None:
+        yield settings.broker_url, HttpLedger(settings.clickhouse_url.get_secret_value()), _never
+        return
+    from streams.embedded.directory import find_running
+
+    running = find_running(embedded)
+    if running is not None:
+        yield running.broker, HttpLedger(f"http://{running.clickhouse}/{DATABASE}"), _never
+        return
+    from streams.cli.stopping import Watchdog
+    from streams.embedded.system import EmbeddedSystem
+
+    system = EmbeddedSystem(embedded, settings.model_copy(update={"http_port": 0}))
+    await system.start()
+    try:
+        await system.worker.wait_ready(READY_S)
+        yield system.running.broker, HttpLedger(f"http://{system.running.clickhouse}/{DATABASE}"), system.worker.stopped
+    finally:
+        with Watchdog(STOP_S, "the embedded system did not stop"):
+            await system.stop()
+
+
+async def _unless(fails: Callable[[], Awaitable[None]], work: Coroutine[Any, Any, T]) -> T:
+    """The work's result; what `fails` raises, should that come first."""
+    watching: asyncio.Future[None] = asyncio.ensure_future(fails())
+    working = asyncio.ensure_future(work)
+    both: set[asyncio.Future[Any]] = {watching, working}
+    try:
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            watching.result()
+            raise SpendstreamError("the worker stopped before the replay was done")
+        return working.result()
+    finally:
+        for task in both:
+            task.cancel()
+        await asyncio.gather(*both, return_exceptions=True)
+
+
+async def _never() -> None:
+    await asyncio.Event().wait()
+
+
+def _in_words(result: ReplayResult) -> str:
+    outcomes, totals = result.outcomes, result.totals
+    rate = result.published / result.seconds if result.seconds else 0.0
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcomes.reasons.items())
+    files = f"{result.files} files" if result.files != 1 else "1 file"
+    lines = [
+        f"{result.published:,} calls from {files} in {result.seconds:.1f} s ({rate:,.0f}/s)",
+        f"  new         {outcomes.new:>16,}",
+        f"  duplicates  {outcomes.duplicates:>16,}",
+        f"  rejected    {outcomes.rejected:>16,}{'  (' + reasons + ')' if reasons else ''}",
+    ]
+    if outcomes.moved:
+        lines.append(f"  moved       {outcomes.moved:>16,}  (keyed wrongly, sent on to their run's partition)")
+    if outcomes.others:
+        lines.append(f"  of others   {outcomes.others:>16,}  (published meanwhile by others; counted above as well)")
+    if result.refused:
+        lines.append(f"  refused     {result.refused:>16,}  (too large for the broker: not published)")
+    lines += [
+        "the ledger now holds",
+        f"  calls       {totals.ledger_rows:>16,}",
+        f"  unpriced    {totals.unpriced:>16,}",
+        f"  tokens      {totals.input_tokens:>16,} in, {totals.output_tokens:,} out",
+        f"  cost        {totals.cost_usd:>16} USD",
+    ]
+    return "\n".join(lines)

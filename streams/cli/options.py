@@ -1,0 +1,49 @@
+"""Options that several commands share, so that they are spelt and explained alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from streams.config import Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def embedded_option(required: bool = False) -> Callable[[F], F]:
+    """`--embedded DIR`, as a `Path` or None."""
+    return click.option(
+        "--embedded",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        required=required,
+        help="Everything in one directory: broker, worker and ledger. Without it, your servers by the settings.",
+    )
+
+
+def json_option() -> Callable[[F], F]:
+    """`--json` as `as_json`."""
+    return click.option(
+        "--json", "as_json", is_flag=True, help="Print one JSON object on standard output, and nothing else."
+    )
+
+
+def config_option() -> Callable[[F], F]:
+    """`--config FILE` as `config`."""
+    return click.option(
+        "--config",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="TOML file with settings; SPENDSTREAM_... variables and options win over it.",
+    )
+
+
+def settings_of(config: Path | None, **overrides: Any) -> Settings:
+    """Settings from the environment, `config` and the command line. Raises `SettingsError` with all faults."""
+    from streams.config import load_settings
+
+    return load_settings(file=config, **overrides)

@@ -1,0 +1,54 @@
+"""Standard output carries a command's result and nothing else.
+
+    with result_only() as say_json: ...; say_json({...})
+
+Inside `result_only` whatever libraries print (Python's `print`, and C code that writes to descriptor 1) goes to
+standard error; the result is written at the end, to the real standard output.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import click
+
+
+def one_json(result: Mapping[str, Any]) -> str:
+    """A result as one line of JSON. Values must be JSON's own types: money is a string already."""
+    return json.dumps(result, ensure_ascii=False, allow_nan=False)
+
+
+@contextlib.contextmanager
+def result_only() -> Iterator[Callable[[str], None]]:
+    """Yields the one function that writes (text, then a line end) to standard output."""
+    real = sys.stdout
+    real.flush()
+    saved = _divert(real)
+    sys.stdout = sys.stderr
+    answers: list[str] = []
+    try:
+        yield answers.append
+    finally:
+        sys.stdout = real
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)
+        for answer in answers:
+            click.echo(answer, file=real)
+
+
+def _divert(stream: Any) -> int | None:
+    """Point descriptor 1 at standard error; None where `stream` is not descriptor 1 (tests capture it)."""
+    try:
+        if stream.fileno() != 1 or sys.stderr.fileno() != 2:
+            return None
+    except (OSError, ValueError, AttributeError):
+        return None
+    saved = os.dup(1)
+    os.dup2(2, 1)
+    return saved

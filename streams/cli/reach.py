@@ -1,0 +1,209 @@
+"""Three ways to one ledger, read-only: a running `--embedded DIR`, a stopped one, a ClickHouse server by settings.
+
+    with reach(embedded, settings) as ledger:
+        ledger.rows("SELECT agent_id, sum(cost_usd) FROM calls GROUP BY agent_id")
+
+- DIR in use by a running instance: its own HTTP endpoint (DIR/run.json says where).
+- DIR that nobody uses: chDB on DIR/ledger in this process, which owns DIR meanwhile.
+- No DIR: `clickhouse_url` of the settings.
+
+Read-only by the engine (`readonly=1`, which the statement cannot take back), not by looking at the text. Over HTTP with
+the standard library, so that `spendstream sql` answers at once. Everything blocks.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import http.client
+import json
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import unquote, urlencode, urlsplit
+
+from streams.errors import LedgerError, Unavailable, UsageError
+
+DATABASE = "spendstream"
+PATIENCE_S = 10.0
+"""How long to wait for another reader, or for an owner that is just starting or stopping."""
+
+JSON_SETTINGS: Mapping[str, str] = {
+    "date_time_output_format": "iso",
+    "output_format_json_quote_decimals": "1",
+    "output_format_json_quote_64bit_integers": "0",
+    "output_format_json_quote_denormals": "0",
+    "output_format_json_validate_utf8": "1",
+}
+"""Decimals as strings (exact), counts as numbers, instants as ISO 8601 with Z, no NaN, always valid UTF-8."""
+
+_BUSY_CODES = frozenset({"159", "202", "209", "210", "241"})
+"""ClickHouse's codes for what may pass by itself: time, too many queries, sockets, memory."""
+
+
+class Ledger(Protocol):
+    """What commands read from."""
+
+    def text(
+        self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> bytes:
+        """One statement's result in a ClickHouse format.
+
+        `{name:Type}` in the SQL takes `parameters[name]`. Raises `LedgerError` (refused, failed) or `Unavailable`.
+        """
+        ...
+
+    def rows(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> list[list[Any]]:
+        """All rows; decimals are strings, instants ISO 8601 with Z."""
+        ...
+
+
+class _Rows:
+    """`rows` by way of `text`."""
+
+    def text(
+        self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> bytes:
+        raise NotImplementedError
+
+    def rows(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> list[list[Any]]:
+        answer = self.text(sql, "JSONCompact", parameters, {**JSON_SETTINGS, **(settings or {})})
+        rows: list[list[Any]] = json.loads(answer)["data"]
+        return rows
+
+
+class HttpLedger(_Rows):
+    """A ledger behind ClickHouse's HTTP protocol; one connection a query, so any number of threads may ask."""
+
+    def __init__(self, url: str, *, timeout_s: float = 300.0) -> None:
+        """`url`: http(s)://user:password@host:port/database. Connects to nothing yet."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise UsageError("clickhouse_url is no ClickHouse URL: use http(s)://host:8123/database")
+        self._tls = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = parts.port or (8443 if self._tls else 8123)
+        self._database = parts.path.strip("/") or DATABASE
+        self._timeout_s = timeout_s
+        self._headers = {"Content-Type": "text/plain; charset=utf-8"}
+        if parts.username:
+            secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+            self._headers["Authorization"] = "Basic " + base64.b64encode(secret).decode()
+
+    def text(
+        self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> bytes:
+        """See `Ledger.text`."""
+        # wait_end_of_query: a fault halfway is then a status, not the tail of half a result.
+        asked = {"database": self._database, "default_format": fmt, "wait_end_of_query": "1", "readonly": "1"}
+        asked |= {f"param_{name}": parameter(value) for name, value in (parameters or {}).items()}
+        asked |= settings or {}
+        make = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
+        connection = make(self._host, self._port, timeout=self._timeout_s)
+        try:
+            connection.request("POST", "/?" + urlencode(asked), sql.encode("utf-8", "surrogateescape"), self._headers)
+            answer = connection.getresponse()
+            body = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            why = str(error) or type(error).__name__
+            raise Unavailable(f"ClickHouse at {self._host}:{self._port} does not answer: {why}") from error
+        finally:
+            connection.close()
+        if answer.status != 200:
+            code = answer.headers.get("X-ClickHouse-Exception-Code", "")
+            raise _fault(code, body.decode("utf-8", "replace"))
+        return body
+
+
+class EngineLedger(_Rows):
+    """A ledger directory opened by this process."""
+
+    def __init__(self, path: Path) -> None:
+        """Open chDB at `path`; the caller sees to it that no other process has it."""
+        from streams.embedded.engine import ChdbEngine, EngineError, Limits
+
+        self._fault: type[EngineError] = EngineError
+        self._engine = ChdbEngine(path, database=DATABASE, limits=Limits(seconds=600))
+
+    def text(
+        self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> bytes:
+        """See `Ledger.text`."""
+        values = {name: parameter(value) for name, value in (parameters or {}).items()}
+        try:
+            return self._engine.run(sql, fmt, values, settings or {}, DATABASE).body
+        except self._fault as error:
+            raise _fault(str(error.code), error.message) from None
+
+    def close(self) -> None:
+        """Let the directory go."""
+        self._engine.close()
+
+
+@contextlib.contextmanager
+def reach(embedded: Path | None, clickhouse_url: str) -> Iterator[Ledger]:
+    """The ledger of `embedded`, running or stopped; of `clickhouse_url` when `embedded` is None.
+
+    Raises `UsageError` when DIR holds no ledger or is busy for longer than `PATIENCE_S`.
+    """
+    if embedded is None:
+        parts = urlsplit(clickhouse_url)
+        if parts.scheme == "chdb":
+            with contextlib.closing(EngineLedger(Path(parts.path))) as ledger:
+                yield ledger
+            return
+        yield HttpLedger(clickhouse_url)
+        return
+
+    from streams.embedded.directory import Layout, find_running, own
+
+    layout = Layout(embedded.expanduser().absolute())
+    if not (layout.ledger / "metadata").is_dir():
+        raise UsageError(f"no ledger in {embedded}: `spendstream replay FILES --embedded {embedded}` makes one")
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            running = find_running(layout.root)
+            owned = None if running is not None else own(layout.root)
+            break
+        except UsageError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
+    if running is not None:
+        yield HttpLedger(f"http://{running.clickhouse}/{DATABASE}")
+        return
+    assert owned is not None
+    with owned, contextlib.closing(EngineLedger(layout.ledger)) as ledger:
+        yield ledger
+
+
+def parameter(value: object) -> str:
+    """A query parameter's value as ClickHouse reads it (escaped form; lists as array literals)."""
+    if isinstance(value, list | tuple):
+        return "[" + ",".join(_item(item) for item in value) + "]"
+    return _escaped(str(value))
+
+
+def _item(value: object) -> str:
+    if isinstance(value, str):
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(value)
+
+
+def _escaped(text: str) -> str:
+    for plain, escape in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r"), ("\0", "\\0")):
+        text = text.replace(plain, escape)
+    return text
+
+
+def _fault(code: str, message: str) -> Unavailable | LedgerError:
+    first = (message.strip().splitlines() or ["no message"])[0][:1000]
+    if code in _BUSY_CODES:
+        return Unavailable(f"ClickHouse cannot do it now: {first}")
+    return LedgerError(f"ClickHouse refused: {first}")
