@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import faust
 from aiokafka.errors import KafkaError
+from faust import Stream
 from faust.types import TP, StreamT
 from yarl import URL
 
@@ -19,7 +20,7 @@ from streams import topics
 from streams.config import Settings
 from streams.errors import Unavailable
 from streams.meter.agent import Meter, OutgoingRecord
-from streams.transport import Consumer, RawSchema, RecordBatch
+from streams.transport import Consumer, RawSchema
 from streams.usage.agent import UsageAgent
 
 BUFFERED_BATCHES = 8
@@ -120,10 +121,9 @@ def attach(app: App, meter: Meter, usage: UsageAgent) -> None:
     schema: Any = RawSchema()
 
     @app.agent(app.topic(topics.CALLS, schema=schema), concurrency=1, name="meter")
-    async def meter_agent(stream: StreamT[RecordBatch]) -> None:
-        await meter.run(stream.noack().events())
+    async def meter_agent(stream: StreamT[Any]) -> None:
+        await meter.run(cast(Stream[Any], stream).noack().events())
 
     @app.agent(app.topic(topics.USAGE, schema=schema), concurrency=1, name="usage")
-    async def usage_agent(stream: StreamT[RecordBatch]) -> None:
-        await usage.run(stream.noack().events())
-
+    async def usage_agent(stream: StreamT[Any]) -> None:
+        await usage.run(cast(Stream[Any], stream).noack().events())

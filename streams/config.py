@@ -11,18 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from streams.errors import SettingsError
 
 PREFIX = "SPENDSTREAM_"
 
 
-class Settings(BaseSettings):
+class Settings(BaseModel):
     """All settings of a worker. `spendstream worker --help` lists them with these descriptions."""
 
-    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
 
     broker_url: str = Field(
         "localhost:9092",
@@ -40,7 +39,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".spendstream/worker"), description="Where the worker keeps small files of its own.")
 
     partitions: int = Field(
-        4, ge=1, le=1024, description="Partitions of a topic that the worker has to create; never changes one that exists."
+        4,
+        ge=1,
+        le=1024,
+        description="Partitions of a topic that the worker has to create; never changes one that exists.",
     )
     replication: int = Field(1, ge=1, le=9, description="Replication factor of a topic that the worker has to create.")
     calls_retention_hours: float = Field(
@@ -48,7 +50,10 @@ class Settings(BaseSettings):
     )
 
     flush_calls: int = Field(
-        20_000, ge=1, le=100_000, description="Calls that make one ledger insert; an insert is at most about twice that."
+        20_000,
+        ge=1,
+        le=100_000,
+        description="Calls that make one ledger insert; an insert is at most about twice that.",
     )
     flush_seconds: float = Field(
         0.5, gt=0, le=60, description="The longest a call waits for its ledger insert, in seconds."
@@ -67,8 +72,12 @@ class Settings(BaseSettings):
     usage_cells: int = Field(
         1_000_000, ge=1000, description="Sums per (agent, tier, second) that the meter keeps in memory."
     )
-    window_seconds: int = Field(900, ge=60, description="How long 1-second windows stay in memory, in seconds of event time.")
-    window_minutes: int = Field(360, ge=5, description="How long 1-minute windows stay in memory, in minutes of event time.")
+    window_seconds: int = Field(
+        900, ge=60, description="How long 1-second windows stay in memory, in seconds of event time."
+    )
+    window_minutes: int = Field(
+        360, ge=5, description="How long 1-minute windows stay in memory, in minutes of event time."
+    )
     window_hours: int = Field(48, ge=2, description="How long 1-hour windows stay in memory, in hours of event time.")
 
     retention_days: int = Field(
@@ -78,7 +87,9 @@ class Settings(BaseSettings):
     tiers_file: Path | None = Field(None, description="TOML file that maps models to tiers.")
 
     http_host: str = Field("127.0.0.1", description="Where the worker's HTTP endpoints listen.")
-    http_port: int = Field(8127, ge=0, le=65535, description="Port of /v1/usage, /health, /ready, /metrics; 0 picks a free one.")
+    http_port: int = Field(
+        8127, ge=0, le=65535, description="Port of /v1/usage, /health, /ready, /metrics; 0 picks a free one."
+    )
     session_timeout_seconds: float = Field(
         30, ge=2, le=60, description="How long a silent worker keeps its partitions, in seconds."
     )
@@ -99,9 +110,7 @@ class Settings(BaseSettings):
         return self
 
 
-def load_settings(
-    environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: Any
-) -> Settings:
+def load_settings(environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: Any) -> Settings:
     """Read the settings; later sources win: defaults, file, environment, `overrides` (the command line).
 
     The file is TOML with the settings' names as keys; `SPENDSTREAM_CONFIG` names one when `file` is None.
@@ -137,7 +146,7 @@ def load_settings(
             values[key] = value
             origin.pop(key, None)
     try:
-        settings = _Given(**values)
+        settings = Settings(**values)
     except ValidationError as error:
         for fault in error.errors(include_url=False, include_input=False):
             key = str(fault["loc"][0]) if fault["loc"] else ""
@@ -154,14 +163,6 @@ def load_settings(
 
 _NOT_SETTINGS = frozenset({"data", "kill_point"})
 """Variables with our prefix that other things read: the tests' data folder, the crash tests' kill points."""
-
-
-class _Given(Settings):
-    """`Settings` from given values only: the environment is read in `load_settings`, once, with its faults."""
-
-    @classmethod
-    def settings_customise_sources(cls, settings_cls: Any, init_settings: Any, **_: Any) -> tuple[Any, ...]:
-        return (init_settings,)
 
 
 def _hint(key: str) -> str:

@@ -25,7 +25,9 @@ class Metrics:
         )
         self.rejects = Counter("spendstream_rejects_total", "Rejected calls.", ["reason"], registry=registry)
         self.unpriced = Counter("spendstream_unpriced_calls_total", "Calls without a price.", registry=registry)
-        self.cost = Counter("spendstream_cost_usd_total", "Computed cost (a float: the ledger is exact).", registry=registry)
+        self.cost = Counter(
+            "spendstream_cost_usd_total", "Computed cost (a float: the ledger is exact).", registry=registry
+        )
         self.tokens = Counter("spendstream_tokens_total", "Tokens of new calls.", ["direction"], registry=registry)
         self.lag = Gauge("spendstream_lag_records", "Records not yet taken.", ["partition"], registry=registry)
         self.delay = Histogram(
@@ -46,7 +48,9 @@ class Metrics:
         self.inserts = Counter("spendstream_inserts_total", "Ledger inserts.", registry=registry)
         self.cells = Counter("spendstream_usage_cells_total", "Usage cells published.", registry=registry)
         self.ledger_lookups = Counter(
-            "spendstream_ledger_lookups_total", "Calls older than the window, looked up in the ledger.", registry=registry
+            "spendstream_ledger_lookups_total",
+            "Calls older than the window, looked up in the ledger.",
+            registry=registry,
         )
         self.partitions = Gauge("spendstream_owned_partitions", "Partitions of calls owned.", registry=registry)
         self.retrying = Gauge("spendstream_retrying", "1 while a step waits for a server.", ["step"], registry=registry)

@@ -102,7 +102,7 @@ class Consumer(driver.Consumer):
 
     # -- delivery ------------------------------------------------------------------------------------------------
 
-    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 (Faust's signature)
         """One message per partition of one fetch; nothing once the flow stops or the generation changes."""
         records, active = await self._wait_next_records(timeout)
         generation = self.app.consumer_generation_id

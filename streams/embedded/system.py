@@ -77,7 +77,7 @@ class EmbeddedSystem:
                 pid=os.getpid(),
                 broker=bootstrap,
                 clickhouse=f"{host}:{port}",
-                api="%s:%d" % self.worker.http_address,
+                api="{}:{}".format(*self.worker.http_address),
                 started_at=datetime.now(UTC),
             )
             owned.announce(self.running)

@@ -54,7 +54,9 @@ class Database:
         self._url = urlsplit(url)
         self.embedded = self._url.scheme == "chdb"
         if self._url.scheme not in {"chdb", "http", "https"}:
-            raise UsageError(f"{_without_password(url)!r} is no ClickHouse URL: use http(s)://host:8123 or chdb:///directory")
+            raise UsageError(
+                f"{_without_password(url)!r} is no ClickHouse URL: use http(s)://host:8123 or chdb:///directory"
+            )
         path = self._url.path.strip("/")
         self.database = database or (path if path and not self.embedded else DATABASE)
         self._timeout_s = timeout_s

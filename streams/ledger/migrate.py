@@ -57,21 +57,26 @@ def statements(text: str) -> list[str]:
     return [part.strip() for part in re.split(r";[ \t]*(?:\n|$)", "\n".join(lines)) if part.strip()]
 
 
-def migrate(
-    database: Database, *, dry_run: bool = False, known: Sequence[Migration] | None = None
-) -> list[Migration]:
+def migrate(database: Database, *, dry_run: bool = False, known: Sequence[Migration] | None = None) -> list[Migration]:
     """Apply what is not applied yet; returns that (with `dry_run`: what would be).
 
     Raises `LedgerError` when the ledger was written by a newer version or an applied file was changed.
     """
     known = migrations() if known is None else known
     applied: dict[int, str] = {}
-    exists = database.rows("SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'migrations'")
+    exists = database.rows(
+        "SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'migrations'"
+    )
     if exists[0][0]:
-        applied = {int(number): str(sha) for number, sha in database.rows("SELECT number, any(sha256) FROM migrations GROUP BY number")}
+        applied = {
+            int(number): str(sha)
+            for number, sha in database.rows("SELECT number, any(sha256) FROM migrations GROUP BY number")
+        }
     newest = max((migration.number for migration in known), default=0)
     if applied and max(applied) > newest:
-        raise LedgerError(f"the ledger is at migration {max(applied)}, this version knows {newest}: use a newer version")
+        raise LedgerError(
+            f"the ledger is at migration {max(applied)}, this version knows {newest}: use a newer version"
+        )
     for migration in known:
         if migration.number in applied and applied[migration.number] != migration.sha256:
             raise LedgerError(

@@ -85,7 +85,8 @@ class LedgerStore:
                 {"p": partition, "epoch": epoch, "worker": worker},
             )
             owners = self._one(
-                "SELECT count() FROM epochs WHERE partition = {p:UInt32} AND epoch >= {epoch:UInt64} AND event = 'fence'",
+                "SELECT count() FROM epochs "
+                "WHERE partition = {p:UInt32} AND epoch >= {epoch:UInt64} AND event = 'fence'",
                 p=partition, epoch=epoch,
             )  # fmt: skip
             if int(owners) == 1:
@@ -137,7 +138,9 @@ class LedgerStore:
 
     def owners(self) -> dict[int, int]:
         """The epoch that may write, by partition."""
-        return {int(p): int(e) for p, e in self.database.rows("SELECT partition, max(epoch) FROM epochs GROUP BY partition")}
+        return {
+            int(p): int(e) for p, e in self.database.rows("SELECT partition, max(epoch) FROM epochs GROUP BY partition")
+        }
 
     # -- duplicates ----------------------------------------------------------------------------------------------
 
@@ -197,8 +200,9 @@ class LedgerStore:
         return [
             CellKey(str(agent), str(tier), int(second))
             for agent, tier, second in self.database.rows(
-                "SELECT DISTINCT agent_id, tier, toUnixTimestamp(toDateTime(time)) FROM intake WHERE partition = {p:UInt32} "
-                "AND incarnation = {i:UInt32} AND offset >= {o:UInt64} AND outcome = 'call'",
+                "SELECT DISTINCT agent_id, tier, toUnixTimestamp(toDateTime(time)) FROM intake "
+                "WHERE partition = {p:UInt32} AND incarnation = {i:UInt32} AND offset >= {o:UInt64} "
+                "AND outcome = 'call'",
                 {"p": partition, "i": incarnation, "o": from_offset},
             )
         ]
@@ -244,13 +248,19 @@ class LedgerStore:
         first, end = -(-first // size) * size, -(-end // size) * size
         return [
             WindowRow(
-                int(start), str(agent), str(tier), [*(int(value) for value in values[:-1]), *divmod(pico(str(values[-1])), PICO)]
+                int(start),
+                str(agent),
+                str(tier),
+                [*(int(value) for value in values[:-1]), *divmod(pico(str(values[-1])), PICO)],
             )
             for start, agent, tier, *values in self.database.rows(
                 f"""
-                SELECT intDiv(toUnixTimestamp(toDateTime(time)), {{size:UInt32}}) * {{size:UInt32}} AS start, agent_id, tier, {_TOTALS}
+                SELECT
+                    intDiv(toUnixTimestamp(toDateTime(time)), {{size:UInt32}}) * {{size:UInt32}} AS start,
+                    agent_id, tier, {_TOTALS}
                 FROM intake
-                WHERE outcome = 'call' AND time >= fromUnixTimestamp({{first:Int64}}) AND time < fromUnixTimestamp({{end:Int64}})
+                WHERE outcome = 'call'
+                    AND time >= fromUnixTimestamp({{first:Int64}}) AND time < fromUnixTimestamp({{end:Int64}})
                     {"AND agent_id = {agent:String}" if agent_id is not None else ""}
                 GROUP BY start, agent_id, tier ORDER BY start, agent_id, tier
                 """,

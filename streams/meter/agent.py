@@ -19,7 +19,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 import structlog
@@ -31,7 +31,7 @@ from streams.ledger.store import LedgerStore
 from streams.meter.emit import usage_records
 from streams.meter.price import Pricer
 from streams.meter.route import MOVED_HEADER, Router
-from streams.meter.rows import CALL, DUPLICATE, MOVED, REJECT, Metered, ledger_table
+from streams.meter.rows import MOVED, Metered, ledger_table
 from streams.meter.steps import Arrived, PartitionMeter, measures, moved_calls
 from streams.meter.sums import CellKey, Touched
 from streams.meter.takeover import take_over
@@ -177,12 +177,12 @@ class Meter:
 
     # -- the agent -----------------------------------------------------------------------------------------------
 
-    async def run(self, events: AsyncIterable[EventT[RecordBatch]]) -> None:
+    async def run(self, events: AsyncIterable[EventT[Any]]) -> None:
         """The agent's body: take batches for ever. Faults are reported and end the process."""
         timer = asyncio.create_task(self._flush_by_timer())
         try:
             async for event in events:
-                await self._take(event.message, event.value)
+                await self._take(event.message, cast(RecordBatch, event.value))
         except asyncio.CancelledError:
             raise
         except BaseException as error:
@@ -223,7 +223,7 @@ class Meter:
         async def ask() -> set[tuple[str, str]]:
             return await asyncio.to_thread(self._store.present, identity, time_ms)
 
-        return await self._retried("look up", ask)
+        return cast("set[tuple[str, str]]", await self._retried("look up", ask))
 
     # -- flushing ------------------------------------------------------------------------------------------------
 
@@ -382,9 +382,7 @@ class Meter:
 
 def _token(flush: _Flush) -> str:
     """Names exactly these rows: the same records by the same owners."""
-    return ";".join(
-        f"{b.partition}:{b.incarnation}:{b.epoch}:{_first(b)}+{b.rows}" for b in flush.batches
-    )
+    return ";".join(f"{b.partition}:{b.incarnation}:{b.epoch}:{_first(b)}+{b.rows}" for b in flush.batches)
 
 
 def _first(batch: Metered) -> str:
@@ -394,6 +392,3 @@ def _first(batch: Metered) -> str:
 
 def _without_none(call: Any) -> dict[str, Any]:
     return {name: value for name, value in msgspec.structs.asdict(call).items() if value is not None}
-
-
-__all__ = ["CALL", "DUPLICATE", "REJECT", "Meter", "MeterOptions", "OutgoingRecord", "Sender"]

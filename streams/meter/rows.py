@@ -6,9 +6,9 @@ A field that no call of an insert carries is left out of it: the ledger's defaul
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -45,6 +45,7 @@ _TYPES: dict[str, tuple[pa.DataType, str]] = {
     "reported_cost": (_MONEY[0], "Nullable(Decimal(18, 12))"),
     "tags": (pa.map_(pa.string(), pa.string()), "Map(String, String)"),
 }
+_astuple = cast("Callable[[CallStruct], tuple[Any, ...]]", astuple)
 _COLUMN = {name: at for at, name in enumerate(FIELDS)}
 
 
@@ -63,36 +64,47 @@ class Coded:
 class CallColumns:
     """The calls of a batch by column. `columns[name]` is a tuple with None where a call lacks the field."""
 
-    __slots__ = ("_columns", "calls", "size")
+    __slots__ = ("_columns", "_ints", "calls", "size")
 
     def __init__(self, calls: list[CallStruct]) -> None:
         self.calls = calls
         self.size = len(calls)
-        self._columns: list[tuple[Any, ...]] = list(zip(*map(astuple, calls), strict=True)) if calls else [()] * len(FIELDS)
+        self._columns: list[tuple[Any, ...]] = (
+            list(zip(*map(_astuple, calls), strict=True)) if calls else [()] * len(FIELDS)
+        )
+        self._ints: dict[str, I64] = {}
 
     def __getitem__(self, name: str) -> tuple[Any, ...]:
         return self._columns[_COLUMN[name]]
 
     def ints(self, name: str) -> I64:
         """A count column; absent counts are 0."""
-        column = self[name]
-        try:
-            return np.fromiter(column, dtype=np.int64, count=self.size)
-        except TypeError:
-            return np.fromiter((value or 0 for value in column), dtype=np.int64, count=self.size)
+        known = self._ints.get(name)
+        if known is None:
+            column = self[name]
+            try:
+                known = np.array(column, dtype=np.int64)
+            except TypeError:
+                known = np.array([value or 0 for value in column], dtype=np.int64)
+            self._ints[name] = known
+        return known
 
     def arrow(self, name: str) -> pa.Array | None:
         """A contract column for the ledger, None when no call has the field."""
         column = self[name]
-        if column.count(None) == self.size:
+        type_ = _TYPES.get(name, _TEXT)[0]
+        # Absent and empty (or 0) are one in the ledger, except where NULL is a value of its own.
+        if not any(column) and (not pa.types.is_floating(type_) or column.count(None) == self.size):
             return None
         if name == "time":
-            return pa.array(self.ints("time")).cast(_INSTANT[0])
+            return pa.array(self.ints("time")).cast(type_)
+        if type_ == pa.int64():
+            return pa.array(self.ints(name))
         if name == "reported_cost":
             return pa.array(column, pa.string()).cast(_MONEY[0])
         if name == "tags":
-            return pa.array([list(tags.items()) if tags else [] for tags in column], _TYPES["tags"][0])
-        return pa.array(column, _TYPES.get(name, _TEXT)[0])
+            return pa.array([list(tags.items()) if tags else [] for tags in column], type_)
+        return pa.array(column, type_)
 
 
 @dataclass(slots=True)

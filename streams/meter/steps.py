@@ -51,7 +51,13 @@ class PartitionMeter:
     """One partition that this worker owns: its epoch and what is remembered of its calls."""
 
     def __init__(
-        self, partition: int, incarnation: int, epoch: int, window: IdentityWindow, cells: Cells, watermark_ms: int | None
+        self,
+        partition: int,
+        incarnation: int,
+        epoch: int,
+        window: IdentityWindow,
+        cells: Cells,
+        watermark_ms: int | None,
     ) -> None:
         self.partition = partition
         self.incarnation = incarnation
@@ -73,9 +79,7 @@ class PartitionMeter:
         columns = CallColumns(decoded.calls)
         place = np.array(decoded.record, dtype=np.int64)
         keys = [run or agent for run, agent in zip(columns["run_id"], columns["agent_id"], strict=True)]
-        moved = router.misplaced(
-            keys, self.partition, (_was_moved(records[at].headers) for at in decoded.record)
-        )
+        moved = router.misplaced(keys, self.partition, (_was_moved(records[at].headers) for at in decoded.record))
         time_ms = columns.ints("time")
         return Arrived(
             columns=columns,
@@ -203,8 +207,14 @@ def _gaps(offsets: I64, expected: int | None, arrived: I64) -> list[Refused]:
     shift = 0 if expected is None else -1
     return [
         Refused(
-            GAP, int(starts[at]) + 1, 0, int(starts[at + 1]) - 1, int(arrived[max(0, at + 1 + shift)]),
-            "log_gap", "the log holds no record at these offsets: a transaction's markers, or records past retention", "",
+            outcome=GAP,
+            offset=int(starts[at]) + 1,
+            item=0,
+            through=int(starts[at + 1]) - 1,
+            arrived_ms=int(arrived[at + 1 + shift]),
+            reason="log_gap",
+            detail="the log holds no record at these offsets: a transaction's markers, or a compacted log",
+            payload="",
         )
         for at in holes.tolist()
-    ]  # fmt: skip
+    ]

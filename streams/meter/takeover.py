@@ -23,7 +23,7 @@ from streams.meter.decode import decode
 from streams.meter.dedupe import IdentityWindow, identities
 from streams.meter.rows import GAP, Refused
 from streams.meter.steps import PartitionMeter
-from streams.meter.sums import Cells, CellKey
+from streams.meter.sums import CellKey, Cells
 from streams.transport import Consumer
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import structlog
 from faust.types import TP, EventT
@@ -65,10 +65,10 @@ class UsageAgent:
             if tp.topic == topics.USAGE:
                 self._owned.pop(tp.partition, None)
 
-    async def run(self, events: AsyncIterable[EventT[RecordBatch]]) -> None:
+    async def run(self, events: AsyncIterable[EventT[Any]]) -> None:
         """The agent's body. A record that is no `usage` is skipped with a line in the log: sums come again."""
         async for event in events:
-            batch = event.value
+            batch = cast(RecordBatch, event.value)
             windows = self._owned.get(batch.partition)
             if windows is None:
                 continue
@@ -140,7 +140,9 @@ def _grouped(rows: list[WindowRow], by: frozenset[str]) -> list[dict[str, Any]]:
         for at, value in enumerate(row.totals):
             total[at] += value
     answer: list[dict[str, Any]] = []
-    for (start, agent_id, tier), total in sorted(sums.items(), key=lambda item: (item[0][0], item[0][1] or "", item[0][2] or "")):
+    for (start, agent_id, tier), total in sorted(
+        sums.items(), key=lambda item: (item[0][0], item[0][1] or "", item[0][2] or "")
+    ):
         line: dict[str, Any] = {"start": start}
         if agent_id is not None:
             line["agent_id"] = agent_id

@@ -30,7 +30,7 @@ class WorkerHttp:
         fatal: Callable[[], str | None],
         now_s: Callable[[], float] = time.time,
     ) -> None:
-        """`is_ready`: partitions are assigned and read; `fatal`: why the worker is about to stop, None while it is not."""
+        """`is_ready`: partitions are assigned and read; `fatal`: why the worker is about to stop, None if it is not."""
         self._usage = usage
         self._metrics = metrics
         self._is_ready = is_ready
@@ -96,7 +96,9 @@ class WorkerHttp:
         return _json({"ready": ready}, status=200 if ready else 503)
 
     async def _answer_metrics(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
+        return web.Response(
+            body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+        )
 
 
 def usage_question(query: dict[str, str], now_s: float) -> UsageQuestion:
