@@ -101,7 +101,7 @@ class IdentityWindow:
             self._evict()
 
     def _evict(self) -> None:
-        keep = int(self._capacity * _KEEP_SHARE)
+        keep = max(1, int(self._capacity * _KEEP_SHARE))
         everything = np.concatenate([keys for keys, _ in self._runs])
         cut = np.partition(everything, len(everything) - keep)[len(everything) - keep]
         # The whole minute goes: a minute is either all here or cold.
