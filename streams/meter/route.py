@@ -37,8 +37,11 @@ class Router:
         if found is None:
             if len(self._known) >= _CACHE_KEYS:
                 self._known.clear()
-            found = self._known[key] = int((murmur2(key.encode()) & 0x7FFFFFFF) % self.partitions)
+            found = self._known[key] = self._compute(key)
         return found
+
+    def _compute(self, key: str) -> int:
+        return int((murmur2(key.encode()) & 0x7FFFFFFF) % self.partitions)
 
     def partition_of_each(self, keys: Sequence[str]) -> npt.NDArray[np.int64]:
         """The partitions of many keys."""
@@ -46,7 +49,7 @@ class Router:
         if len(known) + len(keys) > _CACHE_KEYS:
             known.clear()
         for key in set(keys).difference(known):
-            self.partition(key)
+            known[key] = self._compute(key)  # never cleared on the way: the batch needs all of its own
         return np.fromiter(map(known.__getitem__, keys), dtype=np.int64, count=len(keys))
 
     def misplaced(self, keys: Sequence[str], partition: int, allowed: Iterable[bool]) -> npt.NDArray[np.bool_]:
