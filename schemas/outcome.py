@@ -17,7 +17,7 @@ class Outcome(Contract):
     outcome: Literal["success", "failure"] = Field(description="Whether the run did its task.")
     id: Id | None = Field(None, description="Id of the verdict; kept when it is sent again.")
     time: EpochMs | None = Field(
-        None, description="When it was judged: RFC 3339 with a zone, or integer epoch milliseconds, from 2015 to 2199."
+        None, description="When it was judged: RFC 3339 with a zone, or integer epoch milliseconds, from 2015 to 2099."
     )
     agent_id: Name | None = Field(None, description="The agent that is judged, when not the whole run is.")
     score: Annotated[float, Field(ge=0, le=1)] | None = Field(None, description="Quality from 0 to 1.")

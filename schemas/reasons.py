@@ -23,7 +23,7 @@ REASONS: Final[dict[str, str]] = {
     "bad_decimal": "`reported_cost` is not a plain decimal of at most 6 digits before and 12 after the point.",
     "bad_time": "`time` is a text that is not RFC 3339 with a zone.",
     "time_too_old": "`time` is before 2015-01-01.",
-    "time_in_future": "`time` is more than 24 hours after the record's Kafka timestamp, or after 2199.",
+    "time_in_future": "`time` is more than 24 hours after the record's Kafka timestamp, or after 2099.",
     "cache_exceeds_input": "Cache reads and writes exceed `input_tokens`, which must include them.",
     "reasoning_exceeds_output": "`reasoning_output_tokens` exceed `output_tokens`, which must include them.",
     "bad_table": "The columns of a `usage` record do not make a table.",

@@ -20,8 +20,8 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 EARLIEST_MS: Final = 1_420_070_400_000
 """2015-01-01T00:00:00Z. No metered model call is older; what is older is an epoch in seconds, or a clock never set."""
 
-LATEST_MS: Final = 7_258_118_400_000
-"""2200-01-01T00:00:00Z, exclusive. What is later is an epoch in microseconds or nanoseconds."""
+LATEST_MS: Final = 4_102_444_800_000
+"""2100-01-01T00:00:00Z, exclusive: within ClickHouse's DateTime (to 2106). Later is an epoch in micro- or nanoseconds."""
 
 TIME_MAX_LENGTH: Final = 64
 """Characters of a time string: 35 hold nanoseconds and an offset; the rest is room for longer fractions."""
@@ -70,7 +70,7 @@ def parse_time(value: object) -> int:
     if parsed < EARLIEST_MS:
         raise PydanticCustomError("time_too_old", "Time is before 2015-01-01 (epoch seconds instead of milliseconds?)")
     if parsed >= LATEST_MS:
-        raise PydanticCustomError("time_in_future", "Time is after 2199 (microseconds instead of milliseconds?)")
+        raise PydanticCustomError("time_in_future", "Time is after 2099 (microseconds instead of milliseconds?)")
     return parsed
 
 
