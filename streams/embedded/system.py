@@ -22,7 +22,7 @@ from streams.embedded.broker import Broker
 from streams.embedded.clickhouse_http import ClickHouseHttp
 from streams.embedded.directory import Running, own
 from streams.embedded.engine import ChdbEngine
-from streams.ledger.client import Database
+from streams.ledger.client import DATABASE, Database
 from streams.worker import Worker
 
 SESSION_SECONDS = 6.0
@@ -64,7 +64,7 @@ class EmbeddedSystem:
                     "session_timeout_seconds": min(self._settings.session_timeout_seconds, SESSION_SECONDS),
                 }
             )
-            engine = ChdbEngine(owned.layout.ledger)
+            engine = ChdbEngine(owned.layout.ledger, database=DATABASE)
             stack.callback(engine.close)
             endpoint = ClickHouseHttp(engine, "127.0.0.1", self._clickhouse_port)
             host, port = await endpoint.start()
@@ -81,6 +81,7 @@ class EmbeddedSystem:
                 started_at=datetime.now(UTC),
             )
             owned.announce(self.running)
+            stack.callback(owned.withdraw)  # first of all when stopping: others must not be sent to closing ports
         except BaseException:
             await stack.aclose()
             raise

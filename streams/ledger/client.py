@@ -30,7 +30,6 @@ DATABASE = "spendstream"
 
 _TRANSIENT_CODES = frozenset({
     159,  # TIMEOUT_EXCEEDED
-    164,  # READONLY (a server that is starting or has lost its keeper)
     202,  # TOO_MANY_SIMULTANEOUS_QUERIES
     209, 210,  # SOCKET_TIMEOUT, NETWORK_ERROR
     241,  # MEMORY_LIMIT_EXCEEDED
