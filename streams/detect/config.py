@@ -42,7 +42,8 @@ class DetectConfig:
     poll_gap_ms: int = 8_000
     """Faster than this, nobody polls with a model."""
     poll_jitter: float = 0.06
-    """A timer's beat varies less; a model's latency alone varies more."""
+    poll_beats: int = 3
+    """A timer's beat varies less than this, so many times in a row; a model's latency alone varies more."""
     count_min: float = 12.0
     """Same request, decayed over ten minutes, for agents whose runs are not told apart."""
     shape_streak: int = 24
@@ -77,8 +78,8 @@ class DetectConfig:
     context_factor: float = 3.0
     burn_factor: float = 8.0
     steep_factor: float = 2.0
-    steep_size: float = 1.8
-    steep_burn: float = 2.5
+    steep_size: float = 2.0
+    steep_burn: float = 3.0
     full_min: int = 64_000
     full_calls: int = 40
     """Calls in a row within 4 % of one large size; 99.5 % of the recorded Claude Code conversations stay below 28, the longest has 38."""
@@ -87,8 +88,8 @@ class DetectConfig:
     spend_blocks: int = 3
     spend_age_ms: int = 40 * HOUR_MS
     spend_factor: float = 2.5
-    spend_both_factor: float = 1.5
-    spend_long_factor: float = 1.4
+    spend_both_factor: float = 1.7
+    spend_long_factor: float = 1.6
     spend_doubt: float = 3.0
     spend_one_run: float = 0.6
     spend_min: int = PICO
@@ -98,7 +99,7 @@ class DetectConfig:
     stuck_factor: float = 4.0
     stuck_min: int = 2 * PICO
     silent_blocks: int = 36
-    silent_factor: float = 8.0
+    silent_factor: float = 12.0
     silent_min_ms: int = 60 * MINUTE_MS
     bomb_agents: int = 200
     bomb_share: float = 0.9

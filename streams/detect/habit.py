@@ -94,8 +94,8 @@ class Run:
     __slots__ = (
         "beyond", "calls", "chain", "chain_print", "climb", "cost", "counts", "cusum", "deepest", "failed_row", "incident", "kids",
         "kids_ms", "key", "last_ms", "last_out", "last_print", "lone_kids", "looped", "loop_first", "members", "owner", "position",
-        "root", "run_id", "seen", "shape_first", "shape_in", "storm_first", "streak", "fan_first", "gap", "gap_var", "loop_ms",
-        "closed", "count_first", "last_failed", "first_ms", "shape_model",
+        "root", "run_id", "seen", "shape_first", "shape_in", "storm_first", "streak", "fan_first", "gap", "loop_ms",
+        "closed", "count_first", "steady", "last_failed", "first_ms", "shape_model",
     )
 
     def __init__(self, key: str, run_id: str | None, root: Root, owner: str, at: int) -> None:
@@ -118,7 +118,7 @@ class Run:
         self.last_print: str | None = None
         self.loop_ms = 0
         self.gap = 0.0
-        self.gap_var = 0.0
+        self.steady = 0
         self.counts: dict[str, list[float]] | None = None
         self.count_first: Mark | None = None
         # shape

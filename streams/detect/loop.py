@@ -49,15 +49,19 @@ def level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
     if print_ in run.looped:
         if run.beyond < _CAP:
             run.beyond += 1.0
-        off = abs(gap - run.gap)
-        run.gap_var += 0.3 * (off - run.gap_var)
-        run.gap += 0.3 * (gap - run.gap)
+        if abs(gap - run.gap) <= config.poll_jitter * run.gap:
+            if run.steady < 12:
+                run.steady += 1
+        else:
+            run.steady = max(0, run.steady - 3)
+            if not run.steady:
+                run.gap = float(gap)
     else:
         run.looped.add(print_)
         if run.loop_first is None:
             run.loop_first = run.mark(call.id, call.time, cost)
             run.beyond = 1.0
-            run.gap, run.gap_var = float(gap), 0.0
+            run.gap, run.steady = float(gap), 0
     root = run.root
     if run.beyond > root.peak[REPEAT]:
         root.peak[REPEAT] = run.beyond
@@ -68,7 +72,7 @@ def level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
 
 def limit(run: Run, config: DetectConfig) -> float:
     """Repeats allowed: four, twice the own record, the calibrated level; none where a timer polls."""
-    if run.gap > config.poll_gap_ms and run.gap_var < config.poll_jitter * run.gap:
+    if run.run_id is None and run.gap > config.poll_gap_ms and run.steady >= config.poll_beats:
         return math.inf
     root = run.root
     if not root.blocks or not root.ready(config):

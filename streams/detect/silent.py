@@ -1,6 +1,6 @@
 """Silent agent: one that never pauses long has stopped. A ticket, not a page.
 
-Needs a day and a half of active hours without a pause of half an hour. The longest usual pause is learned with slow decay; silence is eight times that, and an hour at least.
+Needs a day and a half of active hours without a pause of a quarter of an hour. The longest usual pause is learned with slow decay; silence is twelve times that, and an hour at least.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def note(root: Root, at: int) -> None:
 
 def deadline(root: Root, config: DetectConfig) -> int | None:
     """When its silence becomes abnormal; None while it has no steady habit."""
-    if root.blocks < config.silent_blocks or root.gap_ms > config.silent_min_ms / 2:
+    if root.blocks < config.silent_blocks or root.gap_ms > config.silent_min_ms / 4:
         return None
     return root.last_ms + int(max(config.silent_factor * root.gap_ms, config.silent_min_ms))
 

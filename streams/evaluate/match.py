@@ -6,7 +6,8 @@ and ten minutes after the last. Labels of scope `session` or `step` (recorded se
 
 from __future__ import annotations
 
-from collections import defaultdict
+from bisect import bisect_right
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -42,58 +43,75 @@ class Matched:
     true: int = 0
     storms_in_outages: int = 0
     outages: int = 0
+    true_kinds: Counter[str] = field(default_factory=Counter)
 
 
-def match(alarms: Sequence[Alarm], labels: Sequence[Mapping[str, Any]], calls: Sequence[SeenCall],
-          costs: Sequence[int | None]) -> Matched:
-    """Match paging (or all given) alarms to labels. Calls in time order."""
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """One label with its abnormal calls: their times and costs (in time order), and when an alarm may come."""
+
+    label: Mapping[str, Any]
+    times: list[int]
+    costs: list[int]
+    low: int
+    high: int
+
+
+def truths(labels: Sequence[Mapping[str, Any]], calls: Sequence[SeenCall], costs: Sequence[int | None]) -> list[Truth]:
+    """Look the labels' calls up, once. Calls in time order."""
     wanted = {i for label in labels for i in label.get("call_ids", ())} | {
         str(label["first_call_id"]) for label in labels if "first_call_id" in label}
     where = {call.id: n for n, call in enumerate(calls) if call.id in wanted}
     by_run: dict[str, list[int]] = defaultdict(list)
     runs = {str(label["run_id"]) for label in labels if label.get("run_id")}
     for number, call in enumerate(calls):
-        if call.run_id in runs and call.run_id is not None:
+        if call.run_id is not None and call.run_id in runs:
             by_run[call.run_id].append(number)
+    out: list[Truth] = []
+    for label in labels:
+        low, high = -(2**62), 2**62
+        inside: list[int] = []
+        if "start" in label and "end" in label:
+            inside = [where[i] for i in label.get("call_ids", ())]
+            low, high = int(label["start"]), int(label["end"]) + GRACE_MS
+        else:
+            # a session is abnormal as a whole, a step label from its first step on
+            first = where.get(str(label.get("first_call_id")), 0)
+            inside = [n for n in by_run.get(str(label.get("run_id")), ()) if n >= first]
+        out.append(Truth(label, [calls[n].time for n in inside], [costs[n] or 0 for n in inside], low, high))
+    return out
+
+
+def match(alarms: Sequence[Alarm], labelled: Sequence[Truth]) -> Matched:
+    """Match alarms (those that page, usually) to labels."""
     out = Matched()
     used: set[int] = set()
-    for label in labels:
+    for truth in labelled:
+        label = truth.label
         if label.get("scope") == "benign":
             out.outages += 1
             continue
-        timed = "start" in label and "end" in label
-        if timed:
-            inside = [where[i] for i in label["call_ids"]]
-            low, high = int(label["start"]), int(label["end"]) + GRACE_MS
-        else:
-            inside = by_run.get(str(label.get("run_id")), [])
-            start = where.get(str(label.get("first_call_id")))
-            # a session is abnormal as a whole; a step label from its first step on
-            inside = [n for n in inside if start is None or n >= start]
-            low, high = -(2**62), 2**62
         found = Found(str(label["label"]), str(label.get("grade", "")), bool(label.get("cold")), bool(label.get("second")),
-                      sum(costs[n] or 0 for n in inside))
-        hits = [n for n, alarm in enumerate(alarms) if low <= alarm.at <= high and same(alarm, label)]
+                      sum(truth.costs))
+        hits = [n for n, alarm in enumerate(alarms) if truth.low <= alarm.at <= truth.high and same(alarm, label)]
         used.update(hits)
         if hits:
-            first = min(hits, key=lambda n: alarms[n].at)
-            alarm = alarms[first]
-            before = [n for n in inside if calls[n].time <= alarm.at]
-            found.alarm, found.pages = alarm, sum(alarms[n].pages for n in hits)
-            found.delay_calls = len(before)
-            found.delay_ms = max(0, alarm.at - calls[inside[0]].time) if inside else 0
-            found.delay_cost = sum(costs[n] or 0 for n in before)
+            alarm = alarms[min(hits, key=lambda n: alarms[n].at)]
+            before = bisect_right(truth.times, alarm.at)
+            found.alarm, found.pages, found.delay_calls = alarm, sum(alarms[n].pages for n in hits), before
+            found.delay_ms = max(0, alarm.at - truth.times[0]) if truth.times else 0
+            found.delay_cost = sum(truth.costs[:before])
         out.labels.append(found)
     for number, alarm in enumerate(alarms):
         if number in used:
             out.true += 1
-            continue
-        out.false.append(alarm)
-    for label in labels:
-        if label.get("scope") == "benign":
+            out.true_kinds[alarm.kind] += 1
+        else:
+            out.false.append(alarm)
+    for truth in labelled:
+        if truth.label.get("scope") == "benign":
             out.storms_in_outages += sum(
-                1 for alarm in out.false
-                if alarm.kind == "retry_storm" and label["start"] <= alarm.at <= label["end"] + GRACE_MS)
+                alarm.kind == "retry_storm" and truth.low <= alarm.at <= truth.high for alarm in out.false)
     return out
 
 
