@@ -15,6 +15,7 @@ import importlib
 import os
 import pkgutil
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
@@ -114,7 +115,14 @@ def _say(message: str, code: int) -> int:
 
 def main() -> None:
     """Entry point of the installed command."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if any(thread is not threading.main_thread() and not thread.daemon for thread in threading.enumerate()):
+        # A call that hangs in a thread (a server that never answers) must not keep the process from ending.
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ def one_json(result: Mapping[str, Any]) -> str:
 
 
 @contextlib.contextmanager
-def result_only() -> Iterator[Callable[[str], None]]:
-    """Yields the one function that writes (text, then a line end) to standard output."""
+def result_only() -> Iterator[Callable[[str | bytes], None]]:
+    """Yields the one function that writes to standard output: text gets a line end, bytes go out as they are."""
     real = sys.stdout
     real.flush()
     saved = _divert(real)
     sys.stdout = sys.stderr
-    answers: list[str] = []
+    answers: list[str | bytes] = []
     try:
         yield answers.append
     finally:
@@ -39,7 +39,7 @@ def result_only() -> Iterator[Callable[[str], None]]:
             os.dup2(saved, 1)
             os.close(saved)
         for answer in answers:
-            click.echo(answer, file=real)
+            click.echo(answer, file=real, nl=isinstance(answer, str))
 
 
 def _divert(stream: Any) -> int | None:

@@ -183,6 +183,24 @@ def reach(embedded: Path | None, clickhouse_url: str) -> Iterator[Ledger]:
         yield ledger
 
 
+READING = frozenset({"select", "with", "(", "show", "describe", "desc", "exists", "explain"})
+"""First words of statements that only read, as the engine's parser prints them."""
+
+
+def refuse_writes(ledger: Ledger, sql: str) -> None:
+    """Refuse, with a clear message, what is no reading statement: `LedgerError`. What does not parse passes.
+
+    The engine refuses by `readonly` what this lets pass; but a server's readonly leaves some statements (KILL QUERY)
+    to the user's rights. The engine's own parser says what the statement is, so that no comment can hide it.
+    """
+    [[canonical]] = ledger.rows("SELECT formatQuerySingleLineOrNull({sql:String})", {"sql": sql})
+    if canonical is None:
+        return  # running it says where the fault is
+    first = (str(canonical).split(None, 1) or [""])[0].lower()
+    if first not in READING and not first.startswith("("):
+        raise LedgerError(f"refused: {first.upper()} would change something, and this is read-only")
+
+
 def parameter(value: object) -> str:
     """A query parameter's value as ClickHouse reads it (escaped form; lists as array literals)."""
     if isinstance(value, list | tuple):

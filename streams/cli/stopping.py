@@ -1,7 +1,7 @@
 """Runs a command's coroutine so that Ctrl-C and SIGTERM stop it gracefully, and within bounded time.
 
 The first signal cancels the coroutine: its `finally` blocks and context managers flush and close. A second one, or
-`Watchdog`, ends the process at once: an operator who asks twice means it, and a supervisor waits only so long.
+`exit_within`, ends the process at once: an operator who asks twice means it, and a supervisor waits only so long.
 """
 
 from __future__ import annotations
@@ -11,8 +11,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Coroutine
-from types import TracebackType
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from streams.errors import SpendstreamError
@@ -20,6 +19,9 @@ from streams.errors import SpendstreamError
 T = TypeVar("T")
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+_timers: list[threading.Timer] = []
 
 
 class Stopped(SpendstreamError):
@@ -54,22 +56,52 @@ def run(main: Coroutine[Any, Any, T]) -> T:
         if came:
             raise Stopped(f"stopped by {signal.Signals(came[0]).name}") from None
         raise
+    finally:
+        _disarm()
 
 
-class Watchdog:
-    """Ends the process with code 1 when the block takes longer than `seconds`, whatever hangs in it."""
+def serve(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
+    """Run a service that ends gracefully when its event is set, which the first signal does: that is success."""
+    came: list[int] = []
 
-    def __init__(self, seconds: float, what: str) -> None:
-        """`what`: said on standard error, such as "the worker did not stop"."""
-        self._timer = threading.Timer(seconds, exit_now, [f"{what} within {seconds:g} s"])
-        self._timer.daemon = True
+    async def guarded() -> T:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
 
-    def __enter__(self) -> Watchdog:
-        self._timer.start()
-        return self
+        def ask(number: int) -> None:
+            if came:
+                exit_now("stopped at once by a second signal")
+            came.append(number)
+            stop.set()
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._timer.cancel()
+        for number in SIGNALS:
+            loop.add_signal_handler(number, ask, number)
+        try:
+            return await main(stop)
+        finally:
+            for number in SIGNALS:
+                loop.remove_signal_handler(number)
+
+    try:
+        return asyncio.run(guarded())
+    finally:
+        _disarm()
+
+
+def exit_within(seconds: float, what: str) -> None:
+    """From now on the running `run` or `serve` has so long to return; else the process ends with code 1.
+
+    `what`: said then, such as "the worker did not stop". Covers what asyncio waits for at its end, threads included.
+    """
+    timer = threading.Timer(seconds, exit_now, [f"{what} within {seconds:g} s"])
+    timer.daemon = True
+    _timers.append(timer)
+    timer.start()
+
+
+def _disarm() -> None:
+    while _timers:
+        _timers.pop().cancel()
 
 
 def exit_now(why: str) -> None:

@@ -138,7 +138,7 @@ async def _target(embedded: Path | None, settings: Settings) -> AsyncIterator[_T
     if running is not None:
         yield running.broker, HttpLedger(f"http://{running.clickhouse}/{DATABASE}"), _never
         return
-    from streams.cli.stopping import Watchdog
+    from streams.cli.stopping import exit_within
     from streams.embedded.system import EmbeddedSystem
 
     system = EmbeddedSystem(embedded, settings.model_copy(update={"http_port": 0}))
@@ -147,8 +147,8 @@ async def _target(embedded: Path | None, settings: Settings) -> AsyncIterator[_T
         await system.worker.wait_ready(READY_S)
         yield system.running.broker, HttpLedger(f"http://{system.running.clickhouse}/{DATABASE}"), system.worker.stopped
     finally:
-        with Watchdog(STOP_S, "the embedded system did not stop"):
-            await system.stop()
+        exit_within(STOP_S, "the embedded system did not stop")
+        await system.stop()
 
 
 async def _unless(fails: Callable[[], Awaitable[None]], work: Coroutine[Any, Any, T]) -> T:
