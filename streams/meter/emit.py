@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 
 from schemas.usage import UsageStruct, encode_usage
 from streams.meter.pages import pico_usd
@@ -13,7 +14,11 @@ from streams.meter.steps import PartitionMeter
 from streams.meter.sums import Touched
 
 MAX_CELLS = 5_000
-"""Cells of one record: about 100 bytes each, half of Kafka's default limit of 1 MB a record."""
+"""Cells of one record: about 100 bytes each and a short name, half of Kafka's default limit of 1 MB a record."""
+
+MAX_BYTES = 900_000
+"""Of one record's value. Names may have 256 characters, so cells alone do not bound it; what is longer is halved. A
+record above the broker's limit would be refused for ever."""
 
 
 def usage_records(meter: PartitionMeter, through: int, cells: Touched, router: Router) -> Iterator[tuple[int, bytes]]:
@@ -24,35 +29,41 @@ def usage_records(meter: PartitionMeter, through: int, cells: Touched, router: R
     partitions = router.partition_of_each(cells.agent_id)
     for partition in np.unique(partitions).tolist():
         at = np.flatnonzero(partitions == partition)
-        for start in range(0, len(at), MAX_CELLS):
-            part = at[start : start + MAX_CELLS]
-            numbers: dict[str, int] = {}
-            agent = [numbers.setdefault(cells.agent_id[i], len(numbers)) for i in part.tolist()]
-            rows = cells.totals[part]
-            columns = rows.T.tolist()
-            yield (
-                partition,
-                encode_usage(
-                    UsageStruct(
-                        v=1,
-                        incarnation=meter.incarnation,
-                        source_partition=meter.partition,
-                        epoch=meter.epoch,
-                        through_offset=through,
-                        watermark_ms=meter.watermark_ms,
-                        agents=list(numbers),
-                        agent=agent,
-                        tier=[cells.tier[i] for i in part.tolist()],
-                        second=[cells.second[i] for i in part.tolist()],
-                        calls=columns[0],
-                        errors=columns[1],
-                        input_tokens=columns[2],
-                        output_tokens=columns[3],
-                        cache_read_input_tokens=columns[4],
-                        cache_write_input_tokens=columns[5],
-                        reasoning_output_tokens=columns[6],
-                        unpriced=columns[7],
-                        cost_pico_usd=[pico_usd(row) for row in rows[:, -2:].tolist()],
-                    )
-                ),
-            )
+        todo = [at[start : start + MAX_CELLS] for start in range(0, len(at), MAX_CELLS)]
+        while todo:
+            part = todo.pop()
+            value = _record(meter, through, cells, part)
+            if len(value) > MAX_BYTES and len(part) > 1:
+                todo += [part[: len(part) // 2], part[len(part) // 2 :]]
+            else:
+                yield partition, value
+
+
+def _record(meter: PartitionMeter, through: int, cells: Touched, part: npt.NDArray[np.int64]) -> bytes:
+    numbers: dict[str, int] = {}
+    agent = [numbers.setdefault(cells.agent_id[i], len(numbers)) for i in part.tolist()]
+    rows = cells.totals[part]
+    columns = rows.T.tolist()
+    return encode_usage(
+        UsageStruct(
+            v=1,
+            incarnation=meter.incarnation,
+            source_partition=meter.partition,
+            epoch=meter.epoch,
+            through_offset=through,
+            watermark_ms=meter.watermark_ms,
+            agents=list(numbers),
+            agent=agent,
+            tier=[cells.tier[i] for i in part.tolist()],
+            second=[cells.second[i] for i in part.tolist()],
+            calls=columns[0],
+            errors=columns[1],
+            input_tokens=columns[2],
+            output_tokens=columns[3],
+            cache_read_input_tokens=columns[4],
+            cache_write_input_tokens=columns[5],
+            reasoning_output_tokens=columns[6],
+            unpriced=columns[7],
+            cost_pico_usd=[pico_usd(row) for row in rows[:, -2:].tolist()],
+        )
+    )

@@ -6,7 +6,6 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pytest
@@ -252,38 +251,3 @@ def test_partitions_of_calls_add_up_and_do_not_overwrite_each_other() -> None:
             windows.apply(usage)
     assert shown(windows, "1m", agent="a") == {(999_960, "a", "mid"): (2, 20, 3)}
     assert shown(windows, "1m", agent="nobody") == {}
-
-
-@settings(max_examples=60, deadline=None)
-@given(calls=some_calls, partitions=st.integers(1, 5))
-def test_records_carry_cells_exactly_and_an_agent_to_one_partition(calls: list[Call], partitions: int) -> None:
-    source = Source(3, epoch=9)
-    keys = sorted(set(source.take(calls)), key=str)
-    meter = partition_meter(3, epoch=9, incarnation=4)
-    meter.watermark_ms = 77
-    totals = np.array([source.totals[key] for key in keys], dtype=np.int64)
-    touched = Touched([k.agent_id for k in keys], [k.tier for k in keys], [k.second for k in keys], totals, [])
-    found: dict[CellKey, Any] = {}
-    router = Router(partitions)
-    for partition, value in usage_records(meter, 41, touched, router):
-        usage = decode_usage(value)
-        assert (usage.v, usage.source_partition, usage.epoch, usage.incarnation) == (1, 3, 9, 4)
-        assert (usage.through_offset, usage.watermark_ms) == (41, 77)
-        for at, agent in enumerate(usage.agent):
-            name = usage.agents[agent]
-            assert router.partition(name) == partition
-            key = CellKey(name, usage.tier[at], usage.second[at])
-            assert key not in found
-            found[key] = (usage.calls[at], usage.input_tokens[at], usage.cost_pico_usd[at])
-    assert found == {key: (row[0], row[2], pico_usd(row)) for key, row in source.totals.items()}
-
-
-def test_large_flushes_are_cut_below_the_brokers_limit() -> None:
-    source = Source(0)
-    keys = source.take([(0, f"agent-{number}", "frontier", 1_000_000, 10**12) for number in range(12_001)])
-    meter = partition_meter(0)
-    totals = np.array([source.totals[key] for key in keys], dtype=np.int64)
-    touched = Touched([k.agent_id for k in keys], [k.tier for k in keys], [k.second for k in keys], totals, [])
-    values = [value for _, value in usage_records(meter, 1, touched, Router(1))]
-    assert len(values) == 3
-    assert max(map(len, values)) < 1_000_000
