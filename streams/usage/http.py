@@ -10,11 +10,14 @@ from typing import Any
 
 from aiohttp import web
 
+from schemas.times import LATEST_MS
 from streams.errors import SpendstreamError, Unavailable, UsageError
+from streams.meter.tiers import TIERS
 from streams.metrics import Metrics
 from streams.usage.agent import UsageAgent, UsageQuestion
 from streams.usage.windows import SIZES
 
+_LATEST_S = LATEST_MS // 1000
 _MOST_WINDOWS = 100_000  # windows of one answer and agent: a day of seconds; more is a question for SQL
 
 
@@ -124,6 +127,8 @@ def usage_question(query: dict[str, str], now_s: float) -> UsageQuestion:
     if groups - {"agent_id", "tier"}:
         faults.append("by must be agent_id,tier or one of them or none")
     agent_id, tier = query.pop("agent_id", None), query.pop("tier", None)
+    if tier is not None and tier not in TIERS:
+        faults.append(f"tier must be one of {', '.join(TIERS)}")
     faults += [f"there is no parameter {name!r}" for name in query]
     if faults:
         raise UsageError("; ".join(faults))
@@ -134,18 +139,21 @@ def _instant(text: str, default: float, name: str, faults: list[str]) -> float:
     if not text:
         return default
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
-        pass
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        faults.append(f"{name} must be RFC 3339 with a zone or epoch seconds, not {text!r}")
+        try:
+            instant = datetime.fromisoformat(text)
+        except ValueError:
+            faults.append(f"{name} must be RFC 3339 with a zone or epoch seconds, not {text!r}")
+            return default
+        if instant.tzinfo is None:
+            faults.append(f"{name} needs a zone, such as Z: {text!r}")
+            return default
+        seconds = (instant - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
+    if not 0 <= seconds <= _LATEST_S:  # neither does NaN pass
+        faults.append(f"{name} must be between 1970 and 2199, not {text!r}")
         return default
-    if instant.tzinfo is None:
-        faults.append(f"{name} needs a zone, such as Z: {text!r}")
-        return default
-    return instant.astimezone(UTC).timestamp()
+    return seconds
 
 
 def _json(body: Any, status: int = 200) -> web.Response:
