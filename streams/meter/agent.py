@@ -317,6 +317,7 @@ class Meter:
     async def _publish(self, flush: _Flush, lost: set[int]) -> None:
         """Step 4: absolute sums of the cells that the flush touched, for each of its partitions."""
         records: list[OutgoingRecord] = []
+        cold: list[tuple[PartitionMeter, int, list[CellKey]]] = []
         by_partition: dict[int, list[Metered]] = {}
         for batch in flush.batches:
             if batch.partition not in lost:
@@ -326,13 +327,19 @@ class Meter:
             if meter is None or meter.epoch != batches[0].epoch:
                 continue  # revoked while it was written: the next owner says it again
             through = flush.through[partition]
+            keys: dict[CellKey, None] = {}
             for batch in batches:
                 touched = meter.cells.add(*measures(batch))
                 records += self._usage(meter, through, touched)
-                if touched.cold:
-                    await self._publish_cold(meter, through, touched.cold)
+                keys |= dict.fromkeys(touched.cold)
+            if keys:
+                cold.append((meter, through, list(keys)))
         if records:
             await self._retried("publish", lambda: self._sender.send(records))
+        # Last: a cell that left memory between two batches of the flush is in both, with one offset, and then the
+        # later record counts. The ledger's total is the whole one.
+        for of_partition in cold:
+            await self._publish_cold(*of_partition)
 
     async def _publish_cold(self, meter: PartitionMeter, through: int, keys: list[CellKey]) -> None:
         """Publish cells whose totals only the ledger has."""
