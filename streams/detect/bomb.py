@@ -1,4 +1,5 @@
-"""Cardinality bomb: agent ids that are used once and never again, hundreds in ten minutes: an agent that renames itself.
+"""Cardinality bomb: agent ids that are used once and never again, hundreds in ten minutes: an agent that renames
+itself.
 
 Counts fleet-wide over agents without a parent. Normal fleets of new agents make several calls each.
 """

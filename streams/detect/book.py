@@ -1,22 +1,23 @@
 """The book of incidents: opens, adds to, resolves and re-opens them, and tells what changed.
 
-One incident a root run at a time. What an agent does as a whole (a spend spike) goes to the incident of one of its runs if that is
-open, and the other way round: a runaway run that makes its agent dear is one incident, not two.
+One incident a root run at a time. What an agent does as a whole (a spend spike) goes to the incident of one of its
+runs if that is open, and the other way round: a runaway run that makes its agent dear is one incident, not two.
 """
 
 from __future__ import annotations
 
-from streams.detect.config import DetectConfig
+from streams.detect.config import MINUTE_MS, DetectConfig
 from streams.detect.habit import Run
 from streams.detect.incident import Event, Incident, open_incident, snapshot, weigh
 from streams.detect.signal import Signal, dollars
 
 
 def shared(run: Run, kind: str) -> Incident | None:
-    """The open incident of the agent as a whole, or of another of its runs, that a signal of `kind` in `run` belongs to.
+    """The open incident of the agent as a whole, or of another of its runs, that a signal of `kind` in `run` belongs
+    to.
 
-    A spend spike is the agent's, so it shares with any; a storm has its cause outside the run, so storms of one agent are one. Loops,
-    explosions and growing contexts are a run's own: two runs of one agent make two incidents.
+    A spend spike is the agent's, so it shares with any; a storm has its cause outside the run, so storms of one agent
+    are one. Loops, explosions and growing contexts are a run's own: two runs of one agent make two incidents.
     """
     incident = run.root.incident
     if incident is None or incident.kind in ("unusual", "silent_agent"):
@@ -57,8 +58,11 @@ class Book:
                 self._join(incident, run)
             return incident
         closed = run.closed
-        if closed is not None and closed.resolved_at is not None and signal.kind in closed.kinds and (
-            signal.time - closed.resolved_at <= self.config.reopen_ms
+        if (
+            closed is not None
+            and closed.resolved_at is not None
+            and signal.kind in closed.kinds
+            and (signal.time - closed.resolved_at <= self.config.reopen_ms)
         ):
             return self._reopen(closed, signal, run)
         incident = self.start(run.key if not whole else root.key, signal)
@@ -90,10 +94,14 @@ class Book:
             self._events.append(Event("escalated", run.last_ms, snapshot(incident)))
 
     def tick(self, minute: int) -> None:
-        """Resolve what has been quiet long enough."""
-        quiet = [i for i in self.open.values() if minute - i.last_abnormal >= self.config.quiet_ms and i.kind != "silent_agent"]
-        for incident in quiet:
-            self.resolve(incident, minute)
+        """Resolve what has been quiet long enough; as of the moment it was, however late the tick comes."""
+        due = [(self._ends(incident), incident.id, incident) for incident in self.open.values()]
+        for at, _, incident in sorted((entry for entry in due if entry[0] <= minute), key=lambda entry: entry[:2]):
+            self.resolve(incident, at)
+
+    def _ends(self, incident: Incident) -> int:
+        quiet = self.config.silent_ends_ms if incident.kind == "silent_agent" else self.config.quiet_ms
+        return -(-(incident.last_abnormal + quiet) // MINUTE_MS) * MINUTE_MS
 
     def resolve(self, incident: Incident, at: int) -> None:
         """Close an incident; its run remembers it, in case it goes on."""

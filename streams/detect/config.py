@@ -1,4 +1,6 @@
-"""Every number of the detector, with the reason for it. Tuned on simulator seeds 1-20 and the visible recorded sets, then frozen."""
+"""Every number of the detector, with the reason for it. Tuned on simulator seeds 1-20 and the visible recorded sets,
+then frozen.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,9 @@ class DetectConfig:
     """Limits are inclusive. Times in milliseconds, money in pico-USD."""
 
     disorder_ms: int = 500
-    """Calls are put in (time, id) order within this bound; later ones are stepped when they come, with the clock held still."""
+    """Calls are put in (time, id) order within this bound; later ones are stepped when they come, with the clock held
+    still.
+    """
 
     # calibration
     z_limit: float = 4.0
@@ -31,8 +35,8 @@ class DetectConfig:
     thaw_blocks: int = 72
     """A level that stays beyond the limit for 72 active hours without anybody's incident is the new normal."""
 
-    # loop: repeats beyond one full pass of a cycle, no new request between. Normal runs of all visible sets reach at most 3, but for one
-    # of 8,028 Mooncake conversations.
+    # loop: repeats beyond one full pass of a cycle, no new request between. Normal runs of all visible sets reach at
+    # most 3, but for one of 8,028 Mooncake conversations.
     loop_repeats: float = 4.0
     loop_novel_penalty: float = 1.0
     """What a new request takes off: a loop with one odd call in four still climbs."""
@@ -47,7 +51,9 @@ class DetectConfig:
     count_min: float = 12.0
     """Same request, decayed over ten minutes, for agents whose runs are not told apart."""
     shape_streak: int = 24
-    """Calls of the same output size within 5 % and input within 10 %; normal runs reach 14, the polling-like trace_0307 83."""
+    """Calls of the same output size within 5 % and input within 10 %; normal runs reach 14, the polling-like
+    trace_0307 83.
+    """
 
     # retry storm: CUSUM in bits, p1 against the worse of own and others' failure rate
     storm_p1: float = 0.9
@@ -82,7 +88,9 @@ class DetectConfig:
     steep_burn: float = 3.0
     full_min: int = 64_000
     full_calls: int = 40
-    """Calls in a row within 4 % of one large size; 99.5 % of the recorded Claude Code conversations stay below 28, the longest has 38."""
+    """Calls in a row within 4 % of one large size; 99.5 % of the recorded Claude Code conversations stay below 28,
+    the longest has 38.
+    """
 
     # spend
     spend_blocks: int = 3
@@ -101,6 +109,8 @@ class DetectConfig:
     silent_blocks: int = 36
     silent_factor: float = 12.0
     silent_min_ms: int = 60 * MINUTE_MS
+    silent_ends_ms: int = 24 * HOUR_MS
+    """An agent that stays away was retired."""
     bomb_agents: int = 200
     bomb_share: float = 0.9
 

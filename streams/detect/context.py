@@ -1,8 +1,8 @@
 """Context growth: a conversation that climbs past what its agent ever sent, and is not trimmed.
 
-Needs tokens only, and the agent's own history: a coding agent's context grows by nature (last/first of 44 in recorded normal runs), so without
-history the signal stays quiet. Two levels: the size against the own record, and what was sent since the last drop of 20 % or more
-(the burn) against the own record of that.
+Needs tokens only, and the agent's own history: a coding agent's context grows by nature (last/first of 44 in recorded
+normal runs), so without history the signal stays quiet. Two levels: the size against the own record, and what was
+sent since the last drop of 20 % or more (the burn) against the own record of that.
 """
 
 from __future__ import annotations
@@ -24,7 +24,12 @@ def level(run: Run, holder: Run | Member, call: Seen, cost: int, config: DetectC
         holder.climb = Climb(tokens, run.mark(call.id, call.time, cost))
         return 0.0
     if tokens * 5 < climb.prev * 4:
-        if climb.steps >= config.context_steps and run.run_id is None and tokens * 2 < climb.prev and climb.foreign < _FOREIGN:
+        if (
+            climb.steps >= config.context_steps
+            and run.run_id is None
+            and tokens * 2 < climb.prev
+            and climb.foreign < _FOREIGN
+        ):
             climb.foreign += 1
             return 0.0
         climb.reset(tokens, run.mark(call.id, call.time, cost))
@@ -79,5 +84,6 @@ def describe(run: Run, holder: Run | Member, call: Seen, config: DetectConfig) -
     record = run.root.record
     return (
         f"context grew from {climb.low:,} to {call.input_tokens:,} tokens in {climb.steps} calls without a trim "
-        f"({climb.burn / 1e6:.1f} million tokens sent); its own records are {record[CONTEXT]:,.0f} and {record[BURN] / 1e6:.1f} million"
+        f"({climb.burn / 1e6:.1f} million tokens sent); "
+        f"its own records are {record[CONTEXT]:,.0f} and {record[BURN] / 1e6:.1f} million"
     )

@@ -1,9 +1,10 @@
 """The detector: calls in, signals and incident events out; one ordered fold, no clock, no I/O.
 
-Contract: `observe` takes batches in stream order; calls are stepped in (time, id) order once the watermark (largest time minus
-`disorder_ms`) has passed them, so the same set of calls gives the same incidents whatever the batches, the speed and the disorder
-within the bound. One detector serves one partition of a topic keyed by root agent (or run); its state is a function of that partition only.
-Order within a step: 1 minute ticks, 2 identity and totals, 3 hour block, 4 rules, 5 incident.
+Contract: `observe` takes batches in stream order; calls are stepped in (time, id) order once the watermark (largest
+time minus `disorder_ms`) has passed them, so the same set of calls gives the same incidents whatever the batches, the
+speed and the disorder within the bound. One detector serves one partition of a topic keyed by root agent (or run);
+its state is a function of that partition only. Order within a step: 1 minute ticks, 2 identity and totals, 3 hour
+block, 4 rules, 5 incident.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from streams.detect.bomb import Births
 from streams.detect.book import Book, shared
 from streams.detect.call import FAILED, Seen
 from streams.detect.config import HOUR_MS, MINUTE_MS, DetectConfig
+from streams.detect.family import Families
 from streams.detect.habit import SIGNALS, Mark, Root, Run
 from streams.detect.incident import Event, Incident
 from streams.detect.models import Baseline, Net
@@ -35,9 +37,7 @@ class Detector:
         self.config = config or DetectConfig()
         self.order: Orderer[Seen] = Orderer(self.config.disorder_ms)
         self.book = Book(self.config)
-        self.roots: dict[str, Root] = {}
-        self.runs: dict[str, Run] = {}  # by run id
-        self.lone: dict[str, Run] = {}  # by agent id, where calls carry no run id
+        self.families = Families(self.config)
         self.providers: dict[str, storm.Provider] = {}
         self.births = Births()
         self.bomb: Incident | None = None
@@ -45,6 +45,7 @@ class Detector:
         self.net = Net()
         self.clock = -(2**62)
         self.minute = -(2**62)
+        self.hour = -(2**62)
         self.seen = 0
         self._deadlines: list[tuple[int, str]] = []
         self._signals: list[Signal] = []
@@ -60,7 +61,9 @@ class Detector:
         return out
 
     def advance(self, now_ms: int) -> list[Signal]:
-        """The log says that it is `now_ms`: step what is held and let quiet periods end. For ticks of idle partitions and the end of input."""
+        """The log says that it is `now_ms`: step what is held and let quiet periods end. For ticks of idle partitions
+        and the end of input.
+        """
         for _, _, call, cost in self.order.advance(now_ms):
             self._step(call, cost)
         if now_ms > self.clock:
@@ -91,7 +94,9 @@ class Detector:
 
     @classmethod
     def restore(cls, state: bytes) -> Detector:
-        """A detector that goes on where `state` was taken. The bytes must come from `state` (they are a pickle: trust their source)."""
+        """A detector that goes on where `state` was taken. The bytes must come from `state` (they are a pickle: trust
+        their source).
+        """
         version, config, kept = pickle.loads(state)
         if version != 1:
             raise ValueError(f"detector state of version {version} cannot be read by version 1")
@@ -111,11 +116,12 @@ class Detector:
         cost = cost_or_none or 0
         agent_id, run_id = call.agent_id, call.run_id
         self.seen += 1
-        run = self.runs.get(run_id) if run_id is not None else self.lone.get(agent_id)
+        families = self.families
+        run = families.runs.get(run_id) if run_id is not None else families.lone.get(agent_id)
         if run is None:
-            run = self._begin(call, cost)
+            run = families.begin(call, cost, self._born)
         if call.parent_agent_id is not None and agent_id == run.owner and call.parent_agent_id != agent_id:
-            run = self._rehome(run, call, cost)
+            run = families.rehome(run, call, cost, self._born)
         root = run.root
         if at > root.last_ms:
             if at - root.last_ms > 60_000:
@@ -185,8 +191,18 @@ class Detector:
         if incident is not None:
             self.book.count(incident, run)
 
-    def _crossed(self, kind: str, level: float, run: Run, call: Seen, first: Mark | None, *, counted: bool = False,
-                 shaped: bool = False, holder: Any = None) -> None:
+    def _crossed(
+        self,
+        kind: str,
+        level: float,
+        run: Run,
+        call: Seen,
+        first: Mark | None,
+        *,
+        counted: bool = False,
+        shaped: bool = False,
+        holder: Any = None,
+    ) -> None:
         """Slow path: a level at half its limit or more. Keeps an open incident alive; at 1, opens one or adds to it."""
         root = run.root
         incident = run.incident or shared(run, kind)
@@ -198,8 +214,13 @@ class Detector:
             return
         config = self.config
         if kind == "loop":
-            evidence = (loop.describe_count(run, call, config) if counted else shape.describe(run, call, config) if shaped
-                        else loop.describe(run, call, config))
+            evidence = (
+                loop.describe_count(run, call, config)
+                if counted
+                else shape.describe(run, call, config)
+                if shaped
+                else loop.describe(run, call, config)
+            )
         elif kind == "retry_storm":
             evidence = storm.describe(run, call, config)
         elif kind in ("fan_out", "cardinality"):
@@ -213,96 +234,23 @@ class Detector:
         whole = kind == "spend_spike"
         calls, cost = (root.calls, root.cost) if whole else (run.calls, run.cost)
         signal = Signal(
-            kind=kind, agent_id=root.key, run_id=None if whole else run.run_id, call_id=call.id, time=call.time,
-            first_call_id=first[0], first_time=first[1], calls=calls - first[2], cost=cost - first[3], score=level,
-            ready=root.ready(config), page=kind in PAGING, evidence=evidence,
+            kind=kind,
+            agent_id=root.key,
+            run_id=None if whole else run.run_id,
+            call_id=call.id,
+            time=call.time,
+            first_call_id=first[0],
+            first_time=first[1],
+            calls=calls - first[2],
+            cost=cost - first[3],
+            score=level,
+            ready=root.ready(config),
+            page=kind in PAGING,
+            evidence=evidence,
         )
         self._signals.append(signal)
         self.book.take(signal, run, whole)
         root.frozen = True
-
-    # -- identity
-
-    def _begin(self, call: Seen, cost: int) -> Run:
-        """The run of a call that belongs to none that is known: a new one, or that of its parent."""
-        run_id, agent_id, parent = call.run_id, call.agent_id, call.parent_agent_id
-        if run_id is None and parent is not None and parent != agent_id:
-            run = self.lone.get(parent)
-            if run is None:
-                run = self._new_run(parent, None, parent, call, cost)
-                self.lone[parent] = run
-            self.lone[agent_id] = run
-            self._bound_runs(self.lone)
-            return run
-        # the root agent of a run whose first known call is a sub-agent's is the parent it names
-        owner = parent if parent is not None and run_id is not None else agent_id
-        if run_id is None:
-            run = self._new_run(agent_id, None, agent_id, call, cost)
-            self.lone[agent_id] = run
-            self._bound_runs(self.lone)
-        else:
-            run = self._new_run(run_id, run_id, owner, call, cost)
-            self.runs[run_id] = run
-            self._bound_runs(self.runs)
-        return run
-
-    def _new_run(self, key: str, run_id: str | None, owner: str, call: Seen, cost: int) -> Run:
-        root = self.roots.get(owner)
-        if root is None:
-            above = self.lone.get(owner)
-            root = above.root if above is not None else None
-        if root is None:
-            root = self.roots[owner] = Root(owner, call.time)
-            births = self.births
-            births.birth(call.id, call.time, cost)
-            if births.level(self.config) >= 1.0:
-                self._bomb(call)
-            self._bound_roots()
-        run = Run(key, run_id, root, owner, call.time)
-        if run_id is not None:
-            root.runs[run_id] = run
-        return run
-
-    def _rehome(self, run: Run, call: Seen, cost: int) -> Run:
-        """What seemed a root names its parent, late: its run belongs to the parent's root."""
-        parent = call.parent_agent_id
-        assert parent is not None
-        if run.run_id is None:
-            above = self.lone.get(parent)
-            if above is None:
-                above = self.lone[parent] = self._new_run(parent, None, parent, call, cost)
-            if above is run:
-                return run  # a ring of parents; leave it
-            for name in (run.owner, *(run.members or ())):
-                self.lone[name] = above
-            above.kids += run.kids
-            above.deepest = max(above.deepest, run.deepest + 1)
-            if run.incident is None and run.root.calls <= run.calls:
-                self.roots.pop(run.root.key, None)
-            return above
-        root = self.roots.get(parent)
-        if root is None:
-            root = self.roots[parent] = Root(parent, call.time)
-        run.root.runs.pop(run.key, None)
-        if not run.root.runs and run.root.incident is None and run.root.calls <= run.calls:
-            self.roots.pop(run.root.key, None)
-        run.root, run.owner = root, parent
-        run.deepest += 1
-        root.runs[run.key] = run
-        return run
-
-    def _bomb(self, call: Seen) -> None:
-        births, config = self.births, self.config
-        assert births.first is not None
-        if self.bomb is not None and self.bomb.state == "open":
-            self.bomb.last_abnormal = call.time
-            self.bomb.calls, self.bomb.cost = births.calls, births.cost
-            return
-        first = births.first
-        signal = Signal("cardinality", FLEET, None, call.id, call.time, first[0], first[1], births.calls, births.cost,
-                        births.level(config), True, True, births.describe())
-        self._signals.append(signal)
-        self.bomb = self.book.start(FLEET, signal)
 
     # -- time
 
@@ -324,26 +272,36 @@ class Detector:
     def _net_signal(self, root: Root, zs: dict[str, float], score: float) -> None:
         top = sorted(zs.items(), key=lambda item: -item[1])[:3]
         words = ", ".join(f"{name} {z:+.1f} sd" for name, z in top)
-        at = (root.block) * HOUR_MS
-        signal = Signal("unusual", root.key, None, f"{root.key}@{at}", self.clock, f"{root.key}@{at}", at, 0, 0,
-                        score / max(self.net.limit(), 1e-9), root.ready(self.config), False,
-                        f"an hour unlike its own and the fleet's ({words}); score {score:.2f}")
+        start = root.block * HOUR_MS
+        signal = Signal(
+            kind="unusual",
+            agent_id=root.key,
+            run_id=None,
+            call_id=f"{root.key}@{start}",
+            time=self.clock,
+            first_call_id=f"{root.key}@{start}",
+            first_time=start,
+            calls=0,
+            cost=0,
+            score=score / max(self.net.limit(), 1e-9),
+            ready=root.ready(self.config),
+            page=False,
+            evidence=f"an hour unlike its own and the fleet's ({words}); score {score:.2f}",
+        )
         self._signals.append(signal)
-        incident = self.book.start(root.key, signal)
-        incident.last_abnormal = self.clock
+        self.book.start(root.key, signal)
 
     def _ticks(self, at: int) -> None:
         """Once an event-time minute: quiet incidents resolve, silent agents are noticed, idle runs are forgotten."""
         minute = at - at % MINUTE_MS
         if minute <= self.minute:
             return
-        first = self.minute < 0
         self.minute = minute
         self.book.tick(minute)
         due = self._deadlines
         while due and due[0][0] <= minute:
             _, key = heapq.heappop(due)
-            root = self.roots.get(key)
+            root = self.families.roots.get(key)
             if root is None:
                 continue
             deadline = silent.deadline(root, self.config)
@@ -354,35 +312,66 @@ class Detector:
                 heapq.heappush(due, (deadline, key))
                 continue
             root.watched = False
-            if root.incident is None and minute - deadline < 2 * HOUR_MS:
-                signal = Signal("silent_agent", root.key, None, f"{root.key}@{root.last_ms}", minute,
-                                f"{root.key}@{root.last_ms}", root.last_ms, 0, 0, 1.0, True, False,
-                                silent.describe(root, minute))
-                self._signals.append(signal)
-                root.incident = self.book.start(root.key, signal)
-        if not first and minute % HOUR_MS == 0:
-            self._forget(minute - self.config.run_idle_ms)
+            if root.incident is None:
+                self._silent(root, deadline)
+        hour = minute // HOUR_MS
+        if hour > self.hour:
+            self.hour = hour
+            self.families.forget(hour * HOUR_MS - self.config.run_idle_ms)
 
-    def _forget(self, before: int) -> None:
-        gone = [key for key, run in self.runs.items() if run.last_ms < before and run.incident is None]
-        for key in gone:
-            run = self.runs.pop(key)
-            run.root.runs.pop(key, None)
+    def _silent(self, root: Root, at: int) -> None:
+        mark = f"{root.key}@{root.last_ms}"
+        signal = Signal(
+            kind="silent_agent",
+            agent_id=root.key,
+            run_id=None,
+            call_id=mark,
+            time=at,
+            first_call_id=mark,
+            first_time=root.last_ms,
+            calls=0,
+            cost=0,
+            score=1.0,
+            ready=True,
+            page=False,
+            evidence=silent.describe(root, at),
+        )
+        self._signals.append(signal)
+        root.incident = self.book.start(root.key, signal)
 
-    # -- bounds
+    # -- the fleet
 
-    def _bound_runs(self, runs: dict[str, Run]) -> None:
-        if len(runs) > self.config.max_runs:
-            oldest = sorted(runs.items(), key=lambda item: (item[1].last_ms, item[0]))
-            for key, run in oldest[: self.config.max_runs // 10]:
-                del runs[key]
-                run.root.runs.pop(key, None)
+    def _born(self, call: Seen, cost: int) -> None:
+        """A new root agent: one more that may be the old one under another name."""
+        births = self.births
+        births.birth(call.id, call.time, cost)
+        level = births.level(self.config)
+        bomb = self.bomb
+        if bomb is not None and bomb.state == "open":
+            bomb.calls, bomb.cost = births.calls, births.cost
+            if level >= 0.5:
+                bomb.last_abnormal = call.time
+        elif level >= 1.0:
+            self._bomb(call)
 
-    def _bound_roots(self) -> None:
-        if len(self.roots) > self.config.max_roots:
-            oldest = sorted(self.roots.values(), key=lambda root: (root.last_ms, root.key))
-            for root in oldest[: self.config.max_roots // 10]:
-                del self.roots[root.key]
-                self.lone.pop(root.key, None)
-                for key in root.runs:
-                    self.runs.pop(key, None)
+    def _bomb(self, call: Seen) -> None:
+        births, config = self.births, self.config
+        assert births.first is not None
+        first = births.first
+        signal = Signal(
+            kind="cardinality",
+            agent_id=FLEET,
+            run_id=None,
+            call_id=call.id,
+            time=call.time,
+            first_call_id=first[0],
+            first_time=first[1],
+            calls=births.calls,
+            cost=births.cost,
+            score=births.level(config),
+            ready=True,
+            page=True,
+            evidence=births.describe(),
+        )
+        self._signals.append(signal)
+        self.bomb = self.book.start(FLEET, signal)

@@ -1,7 +1,7 @@
 """Sub-agent explosion: children of one root run, faster or deeper than the root agent ever had them.
 
-Needs `run_id` on the sub-agents' calls, or `parent_agent_id`. Agents that appear under one run without naming a parent, hundreds of
-them, are a cardinality bomb (an agent that renames itself), not an explosion.
+Needs `run_id` on the sub-agents' calls, or `parent_agent_id`. Agents that appear under one run without naming a
+parent, hundreds of them, are a cardinality bomb (an agent that renames itself), not an explosion.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ def join(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
     members[call.agent_id] = Member(depth, call.time)
     if depth > run.deepest:
         run.deepest = depth
-    run.kids = run.kids * math.exp(-(call.time - run.kids_ms) / HOUR_MS) + 1.0 if call.time > run.kids_ms else run.kids + 1.0
+    run.kids = (
+        run.kids * math.exp(-(call.time - run.kids_ms) / HOUR_MS) + 1.0 if call.time > run.kids_ms else run.kids + 1.0
+    )
     run.kids_ms = call.time
     if run.fan_first is None or run.kids < 2.0:
         run.fan_first = run.mark(call.id, call.time, cost)
@@ -47,15 +49,23 @@ def join(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
 
 
 def limit(run: Run, config: DetectConfig) -> float:
-    """Children an hour allowed: by own record and calibration where there is history, else more than any normal fan-out."""
+    """Children an hour allowed: by own record and calibration where there is history, else more than any normal
+    fan-out.
+    """
     root = run.root
     if not root.ready(config):
         return float(config.fan_cold)
-    return max(float(config.fan_known), config.fan_factor * root.record[KIDS], min(root.limit[KIDS], float(config.fan_cold)))
+    return max(
+        float(config.fan_known), config.fan_factor * root.record[KIDS], min(root.limit[KIDS], float(config.fan_cold))
+    )
 
 
 def describe(run: Run, call: Seen, config: DetectConfig) -> str:
     """The evidence in words and figures."""
-    usual = f"its own record is {run.root.record[KIDS]:.0f}" if run.root.ready(config) else f"normal is below {config.fan_cold}"
+    usual = (
+        f"its own record is {run.root.record[KIDS]:.0f}"
+        if run.root.ready(config)
+        else f"normal is below {config.fan_cold}"
+    )
     since = span(call.time - run.fan_first[1]) if run.fan_first else "0 s"
     return f"{run.kids:.0f} new sub-agents in {since}, {run.deepest} levels deep; {usual} an hour"

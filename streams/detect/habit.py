@@ -1,6 +1,7 @@
 """What is remembered of a root agent, a run and a sub-agent, and how a root agent's hours are learned.
 
-One `Root` object holds everything of one root agent (habits, runs, sub-agents, incidents), so that it can be pickled and moved alone.
+One `Root` object holds everything of one root agent (habits, runs, sub-agents, incidents), so that it can be pickled
+and moved alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,21 @@ if TYPE_CHECKING:
 
 # positions in Root.peak / Root.base / Root.limit
 REPEAT, COUNT, SHAPE, ERROR, KIDS, CONTEXT, BURN, SPEND10, SPEND60, RUN_COST, SLOPE, FULL, SPEND360 = range(13)
-NAMES = ("repeat", "count", "shape", "error", "kids", "context", "burn", "spend10", "spend60", "run_cost", "slope", "full", "spend360")
+NAMES = (
+    "repeat",
+    "count",
+    "shape",
+    "error",
+    "kids",
+    "context",
+    "burn",
+    "spend10",
+    "spend60",
+    "run_cost",
+    "slope",
+    "full",
+    "spend360",
+)
 SIGNALS = len(NAMES)
 _ZERO = (0.0,) * SIGNALS
 
@@ -25,8 +40,30 @@ class Root:
     """A root agent: an agent that no other agent called for."""
 
     __slots__ = (
-        "base", "beat", "block", "blocks", "calls", "cost", "errors", "failing", "first_ms", "frozen", "gap_ms", "incident",
-        "key", "last_ms", "limit", "peak", "record", "runs", "spend10", "spend360", "spend60", "spend_first", "spend_ms", "watched",
+        "base",
+        "beat",
+        "block",
+        "blocks",
+        "calls",
+        "cost",
+        "errors",
+        "failing",
+        "first_ms",
+        "frozen",
+        "gap_ms",
+        "incident",
+        "key",
+        "last_ms",
+        "limit",
+        "peak",
+        "record",
+        "runs",
+        "spend10",
+        "spend60",
+        "spend360",
+        "spend_first",
+        "spend_ms",
+        "watched",
     )
 
     def __init__(self, key: str, at: int) -> None:
@@ -92,10 +129,45 @@ class Run:
     """One root run, or all calls of a root agent that does not tell its runs apart (`run_id` None)."""
 
     __slots__ = (
-        "beyond", "calls", "chain", "chain_print", "climb", "cost", "counts", "cusum", "deepest", "failed_row", "incident", "kids",
-        "kids_ms", "key", "last_ms", "last_out", "last_print", "lone_kids", "looped", "loop_first", "members", "owner", "position",
-        "root", "run_id", "seen", "shape_first", "shape_in", "storm_first", "streak", "fan_first", "gap", "loop_ms",
-        "closed", "count_first", "steady", "last_failed", "first_ms", "shape_model",
+        "beyond",
+        "calls",
+        "chain",
+        "chain_print",
+        "climb",
+        "closed",
+        "cost",
+        "count_first",
+        "counts",
+        "cusum",
+        "deepest",
+        "failed_row",
+        "fan_first",
+        "first_ms",
+        "gap",
+        "incident",
+        "key",
+        "kids",
+        "kids_ms",
+        "last_failed",
+        "last_ms",
+        "last_out",
+        "last_print",
+        "lone_kids",
+        "loop_first",
+        "loop_ms",
+        "looped",
+        "members",
+        "owner",
+        "position",
+        "root",
+        "run_id",
+        "seen",
+        "shape_first",
+        "shape_in",
+        "shape_model",
+        "steady",
+        "storm_first",
+        "streak",
     )
 
     def __init__(self, key: str, run_id: str | None, root: Root, owner: str, at: int) -> None:

@@ -1,7 +1,8 @@
 """Incidents: what belongs to one root run becomes one incident, from the first crossing to thirty quiet minutes.
 
-States: open -> resolved; a crossing soon after resolving opens the same incident again. Severity (ticket, warning, critical) only rises while
-it is open: a ticket that gets a paging kind becomes a warning, and cost makes either critical. Each change is an `Event`.
+States: open -> resolved; a crossing soon after resolving opens the same incident again. Severity (ticket, warning,
+critical) only rises while it is open: a ticket that gets a paging kind becomes a warning, and cost makes either
+critical. Each change is an `Event`.
 """
 
 from __future__ import annotations
@@ -109,5 +110,7 @@ def summary(incident: Incident) -> str:
     """One line for people."""
     where = f"run {incident.run_id} of {incident.agent_id}" if incident.run_id else incident.agent_id
     length = span((incident.resolved_at or incident.last_abnormal) - incident.first_time)
-    return (f"{incident.kind} in {where} ({incident.severity}, {incident.state}): {incident.calls} calls, "
-            f"{dollars(incident.cost)} in {length}. {incident.evidence}")
+    return (
+        f"{incident.kind} in {where} ({incident.severity}, {incident.state}): {incident.calls} calls, "
+        f"{dollars(incident.cost)} in {length}. {incident.evidence}"
+    )

@@ -1,8 +1,9 @@
 """Runaway loop by fingerprint: the same requests again with nothing new between, cycles included.
 
-Needs `request_fingerprint`; quiet without it. Counts first attempts that succeeded: a repetition after a failure is a retry.
-Level 1 = limit. The score rises by one for each request that was part of the repetition before (so one full pass of a cycle is free) and
-falls by a penalty for each new request; it never depends on the length of the cycle up to a dozen calls.
+Needs `request_fingerprint`; quiet without it. Counts first attempts that succeeded: a repetition after a failure is a
+retry. Level 1 = limit. The score rises by one for each request that was part of the repetition before (so one full
+pass of a cycle is free) and falls by a penalty for each new request; it never depends on the length of the cycle up
+to a dozen calls.
 """
 
 from __future__ import annotations
@@ -91,7 +92,9 @@ def describe(run: Run, call: Seen, config: DetectConfig) -> str:
 
 
 def count_level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
-    """The same request again and again among other work, for agents whose runs are not told apart: a count that fades over ten minutes."""
+    """The same request again and again among other work, for agents whose runs are not told apart: a count that fades
+    over ten minutes.
+    """
     print_ = call.request_fingerprint
     if print_ is None:
         return 0.0
@@ -103,7 +106,9 @@ def count_level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
     entry = counts.get(print_)
     if entry is None:
         if len(counts) >= _KEEP:
-            ordered = sorted(counts.items(), key=lambda item: (item[1][0] * math.exp(-(at - item[1][1]) / _TAU_MS), item[0]))
+            ordered = sorted(
+                counts.items(), key=lambda item: (item[1][0] * math.exp(-(at - item[1][1]) / _TAU_MS), item[0])
+            )
             for key, _ in ordered[: _KEEP // 2]:
                 del counts[key]
         counts[print_] = [1.0, float(at)]

@@ -1,7 +1,7 @@
 """The only module that imports river: what is learned, per agent and for the fleet.
 
-Contract: pure state, no clock; pickles resume bit-identically. Levels are in bits (log2 of one plus the hour's maximum), so a
-standard deviation of one is a doubling.
+Contract: pure state, no clock; pickles resume bit-identically. Levels are in bits (log2 of one plus the hour's
+maximum), so a standard deviation of one is a doubling.
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ Item = tuple[int, str, C, int | None]
 
 
 class Orderer(Generic[C]):
-    """Holds calls until the watermark (largest time seen minus `bound_ms`) passes them. Memory: the calls of one bound."""
+    """Holds calls until the watermark (largest time seen minus `bound_ms`) passes them. Memory: the calls of one
+    bound.
+    """
 
     __slots__ = ("_held", "bound_ms", "highest", "late", "watermark")
 
@@ -24,7 +26,9 @@ class Orderer(Generic[C]):
         self._held: list[Item[C]] = []
 
     def push(self, calls: Sequence[C], costs: Sequence[int | None]) -> list[Item[C]]:
-        """Take a batch; give what the watermark has passed, in order. Calls older than what was given already come first, as late."""
+        """Take a batch; give what the watermark has passed, in order. Calls older than what was given already come
+        first, as late.
+        """
         held = self._held
         highest, passed = self.highest, self.watermark
         for call, cost in zip(calls, costs, strict=True):

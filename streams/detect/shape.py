@@ -1,6 +1,8 @@
-"""Nearly the same call again and again, told by its sizes: for loops whose prompt (and so fingerprint) changes a little each time.
+"""Nearly the same call again and again, told by its sizes: for loops whose prompt (and so fingerprint) changes a
+little each time.
 
-Needs nothing but tokens. Speaks where runs are told apart, or where the agent's own history says that it usually varies.
+Needs nothing but tokens. Speaks where runs are told apart, or where the agent's own history says that it usually
+varies.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ def level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
 def describe(run: Run, call: Seen, config: DetectConfig) -> str:
     """The evidence in words and figures."""
     since = span(call.time - run.shape_first[1]) if run.shape_first else "0 s"
-    return (
-        f"{run.streak + 1} calls in a row of one size ({call.input_tokens:,} tokens in, {call.output_tokens:,} out) in {since}; "
-        f"{'its own record is ' + format(run.root.record[SHAPE], '.0f') if run.root.ready(config) else 'normal runs have at most 15'}"
-    )
+    ready = run.root.ready(config)
+    usual = f"its own record is {run.root.record[SHAPE]:.0f}" if ready else "normal runs have at most 15"
+    size = f"{call.input_tokens:,} tokens in, {call.output_tokens:,} out"
+    return f"{run.streak + 1} calls in a row of one size ({size}) in {since}; {usual}"

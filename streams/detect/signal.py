@@ -8,7 +8,15 @@ PICO = 10**12
 """Pico-USD in a dollar."""
 
 KINDS = (
-    "loop", "retry_storm", "fan_out", "context_growth", "spend_spike", "stuck_run", "silent_agent", "cardinality", "unusual",
+    "loop",
+    "retry_storm",
+    "fan_out",
+    "context_growth",
+    "spend_spike",
+    "stuck_run",
+    "silent_agent",
+    "cardinality",
+    "unusual",
 )
 PAGING = frozenset({"loop", "retry_storm", "fan_out", "context_growth", "spend_spike", "cardinality"})
 """Kinds that wake somebody; the others write tickets."""
@@ -18,8 +26,9 @@ PAGING = frozenset({"loop", "retry_storm", "fan_out", "context_growth", "spend_s
 class Signal:
     """`kind` crossed its limit at call `call_id`.
 
-    `score` is the level over its limit (1 = at the limit); `ready` says whether the limit came from the agent's own history.
-    `first_*` is the first abnormal call; `calls` and `cost` (pico-USD, priced calls only) run from it to this call, inclusive.
+    `score` is the level over its limit (1 = at the limit); `ready` says whether the limit came from the agent's own
+    history. `first_*` is the first abnormal call; `calls` and `cost` (pico-USD, priced calls only) run from it to
+    this call, inclusive.
     """
 
     kind: str

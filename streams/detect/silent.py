@@ -1,6 +1,7 @@
 """Silent agent: one that never pauses long has stopped. A ticket, not a page.
 
-Needs a day and a half of active hours without a pause of a quarter of an hour. The longest usual pause is learned with slow decay; silence is twelve times that, and an hour at least.
+Needs a day and a half of active hours without a pause of a quarter of an hour. The longest usual pause is learned
+with slow decay; silence is twelve times that, and an hour at least.
 """
 
 from __future__ import annotations
@@ -26,4 +27,5 @@ def deadline(root: Root, config: DetectConfig) -> int | None:
 
 def describe(root: Root, at: int) -> str:
     """The evidence in words and figures."""
-    return f"no call for {span(at - root.last_ms)}; in {root.blocks} active hours it never paused longer than {span(int(root.gap_ms))}"
+    pause, usual = span(at - root.last_ms), span(int(root.gap_ms))
+    return f"no call for {pause}; in {root.blocks} active hours it never paused longer than {usual}"

@@ -1,6 +1,7 @@
 """Spend spike: a root agent spends in ten minutes or an hour what it never did.
 
-Needs prices (unpriced calls are left out, and said so by the ledger) and a day of the agent's own history; quiet without.
+Needs prices (unpriced calls are left out, and said so by the ledger) and a day of the agent's own history; quiet
+without.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ def level(root: Root, run: Run, call: Seen, cost: int, config: DetectConfig) -> 
         return 0.0
     over = max(
         sixty / (config.spend_factor * max(record[SPEND60], 1.0)),
-        min(sixty / (config.spend_both_factor * max(record[SPEND60], 1.0)),
-            long / (config.spend_long_factor * max(record[SPEND360], 1.0))),
+        min(
+            sixty / (config.spend_both_factor * max(record[SPEND60], 1.0)),
+            long / (config.spend_long_factor * max(record[SPEND360], 1.0)),
+        ),
     )
     # short histories have small records
     over *= root.blocks / (root.blocks + config.spend_doubt)
@@ -61,7 +64,8 @@ def level(root: Root, run: Run, call: Seen, cost: int, config: DetectConfig) -> 
 def describe(root: Root, call: Seen, config: DetectConfig) -> str:
     """The evidence in words and figures."""
     hours = max(1, (call.time - root.first_ms) // HOUR_MS)
+    hour, ten = dollars(int(root.record[SPEND60])), dollars(int(root.record[SPEND10]))
     return (
         f"spent about {dollars(int(root.spend60))} in an hour and {dollars(int(root.spend10))} in ten minutes; "
-        f"its records of {hours} hours are {dollars(int(root.record[SPEND60]))} and {dollars(int(root.record[SPEND10]))}"
+        f"its records of {hours} hours are {hour} and {ten}"
     )

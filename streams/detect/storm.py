@@ -1,7 +1,8 @@
 """Retry storm: an agent that keeps sending what keeps failing, while others on its provider do not fail.
 
-Needs `status`; uses `attempt` and `request_fingerprint` where given. A CUSUM of log likelihood ratios in bits: storm rate against
-the worse of the agent's own failure rate and that of other agents on the same provider, so that an outage is nobody's storm.
+Needs `status`; uses `attempt` and `request_fingerprint` where given. A CUSUM of log likelihood ratios in bits: storm
+rate against the worse of the agent's own failure rate and that of other agents on the same provider, so that an
+outage is nobody's storm.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def limit(run: Run, config: DetectConfig) -> float:
 
 def describe(run: Run, call: Seen, config: DetectConfig) -> str:
     """The evidence in words and figures."""
+    usual, where = 100 * run.root.errors, call.provider_name or "the provider"
     return (
         f"{run.failed_row} failed calls in a row (last: {call.status}), {run.chain} of them one request; "
-        f"usually {100 * run.root.errors:.0f} % of its calls fail, and other agents on {call.provider_name or 'the provider'} are fine"
+        f"usually {usual:.0f} % of its calls fail, and other agents on {where} are fine"
     )

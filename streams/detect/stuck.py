@@ -22,5 +22,7 @@ def level(run: Run, config: DetectConfig) -> float:
 
 def describe(run: Run) -> str:
     """The evidence in words and figures."""
-    return (f"the run has cost {dollars(run.cost)} in {run.calls} calls and goes on; its agent's dearest run was "
-            f"{dollars(int(run.root.record[RUN_COST]))}")
+    return (
+        f"the run has cost {dollars(run.cost)} in {run.calls} calls and goes on; its agent's dearest run was "
+        f"{dollars(int(run.root.record[RUN_COST]))}"
+    )

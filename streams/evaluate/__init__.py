@@ -1,4 +1,6 @@
-"""How well runaways are found: the detector as it ships, on recorded and simulated calls, beside what people use today."""
+"""How well runaways are found: the detector as it ships, on recorded and simulated calls, beside what people use
+today.
+"""
 
 from __future__ import annotations
 

@@ -11,7 +11,9 @@ from streams.evaluate.read import SeenCall
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """`runs`: the runs it names (empty: the agent as a whole). `at`: event time in milliseconds. `pages`: how often it woke somebody."""
+    """`runs`: the runs it names (empty: the agent as a whole). `at`: event time in milliseconds. `pages`: how often
+    it woke somebody.
+    """
 
     kind: str
     agent_id: str
@@ -24,8 +26,9 @@ class Alarm:
     ready: bool = True
 
 
-def of_detector(calls: Sequence[SeenCall], costs: Sequence[int | None], config: DetectConfig | None = None,
-                *, batch: int = 2000) -> tuple[list[Alarm], list[Event]]:
+def of_detector(
+    calls: Sequence[SeenCall], costs: Sequence[int | None], config: DetectConfig | None = None, *, batch: int = 2000
+) -> tuple[list[Alarm], list[Event]]:
     """Run the detector as it ships, in event time; its incidents as alarms, and all events."""
     detector = Detector(config)
     for start in range(0, len(calls), batch):
@@ -48,8 +51,16 @@ def of_events(events: Sequence[Event]) -> list[Alarm]:
             pages[key] = pages.get(key, 0) + 1
         last[key] = event
     return [
-        Alarm(event.incident.kind, event.incident.agent_id, tuple(last[key].incident.runs) if event.incident.run_id else (),
-              at, event.incident.page, max(pages.get(key, 1), 1), event.incident.evidence, last[key].incident.severity,
-              event.incident.ready)
+        Alarm(
+            event.incident.kind,
+            event.incident.agent_id,
+            tuple(last[key].incident.runs) if event.incident.run_id else (),
+            at,
+            event.incident.page,
+            max(pages.get(key, 1), 1),
+            event.incident.evidence,
+            last[key].incident.severity,
+            event.incident.ready,
+        )
         for key, (at, event) in first.items()
     ]

@@ -19,7 +19,9 @@ def wilson(hits: int, of: int) -> tuple[float, float]:
 
 
 def poisson(count: int) -> tuple[float, float]:
-    """The exact (Garwood) interval of a count, by the Wilson-Hilferty approximation of chi-squared; good to 1 % from one event on."""
+    """The exact (Garwood) interval of a count, by the Wilson-Hilferty approximation of chi-squared; good to 1 % from
+    one event on.
+    """
     return (0.0 if not count else _gamma(count, -Z)), _gamma(count + 1, Z)
 
 

@@ -22,9 +22,16 @@ from streams.simulate import simulate
 SHIPPED = "spendstream"
 
 
-def evaluate(calls_paths: Sequence[Path], labels_paths: Sequence[Path] = (), *, price: Price = reported,
-             config: DetectConfig | None = None, rivals: bool = True) -> EvaluationReport:
-    """Judge on recorded calls: one set a calls file, named by its folder (or file). A labels file belongs to the set that has its calls.
+def evaluate(
+    calls_paths: Sequence[Path],
+    labels_paths: Sequence[Path] = (),
+    *,
+    price: Price = reported,
+    config: DetectConfig | None = None,
+    rivals: bool = True,
+) -> EvaluationReport:
+    """Judge on recorded calls: one set a calls file, named by its folder (or file). A labels file belongs to the set
+    that has its calls.
 
     Raises `UsageError` for files that cannot be read and for labels that fit no set.
     """
@@ -48,12 +55,15 @@ def evaluate(calls_paths: Sequence[Path], labels_paths: Sequence[Path] = (), *, 
         rules[name] = chosen
     lost = [str(path) for path, _ in label_files if path not in placed]
     if lost:
-        raise UsageError(f"no call of the given files is named in {', '.join(lost)}: give the calls that the labels belong to")
+        raise UsageError(
+            f"no call of the given files is named in {', '.join(lost)}: give the calls that the labels belong to"
+        )
     return EvaluationReport(sets, sizes, rules)
 
 
-def evaluate_seeds(seeds: Iterable[int], days: int = 5, *, agents: int = 240, config: DetectConfig | None = None,
-                   rivals: bool = True) -> EvaluationReport:
+def evaluate_seeds(
+    seeds: Iterable[int], days: int = 5, *, agents: int = 240, config: DetectConfig | None = None, rivals: bool = True
+) -> EvaluationReport:
     """Judge on simulated calls, the seeds pooled. The fixed thresholds are tuned seed by seed on that seed's labels."""
     pooled: dict[str, Judged] = {}
     chosen: dict[str, float] = {}
@@ -66,15 +76,27 @@ def evaluate_seeds(seeds: Iterable[int], days: int = 5, *, agents: int = 240, co
             pooled[name] = pooled[name] + value if name in pooled else value
     if not pooled:
         raise UsageError("at least one seed is needed")
-    return EvaluationReport({"simulator": {name: summarise(name, value) for name, value in pooled.items()}},
-                            {"simulator": pooled[SHIPPED].size}, {"simulator": chosen})
+    return EvaluationReport(
+        {"simulator": {name: summarise(name, value) for name, value in pooled.items()}},
+        {"simulator": pooled[SHIPPED].size},
+        {"simulator": chosen},
+    )
 
 
-def judge(calls: Sequence[SeenCall], costs: Sequence[int | None], labels: Sequence[Mapping[str, Any]], *,
-          config: DetectConfig | None = None, rivals: bool = True) -> tuple[dict[str, Judged], dict[str, float]]:
+def judge(
+    calls: Sequence[SeenCall],
+    costs: Sequence[int | None],
+    labels: Sequence[Mapping[str, Any]],
+    *,
+    config: DetectConfig | None = None,
+    rivals: bool = True,
+) -> tuple[dict[str, Judged], dict[str, float]]:
     """All detectors on one set (calls in time order); and the thresholds that the tuned rules chose."""
-    size = Size(len(calls), len({call.run_id or call.agent_id for call in calls}),
-                len({(call.agent_id, call.time // 86_400_000) for call in calls if call.parent_agent_id is None}))
+    size = Size(
+        len(calls),
+        len({call.run_id or call.agent_id for call in calls}),
+        len({(call.agent_id, call.time // 86_400_000) for call in calls if call.parent_agent_id is None}),
+    )
     shipped, _ = of_detector(calls, costs, config)
     labelled = truths(labels, calls, costs)
     out = {SHIPPED: _judged(shipped, labelled, size)}

@@ -1,7 +1,8 @@
 """Set alarms against labels: which runaway was found, by what, when, and which alarms are false.
 
-An alarm finds a label when it names its run (or its agent, where label or alarm has no run) and comes between the first abnormal call
-and ten minutes after the last. Labels of scope `session` or `step` (recorded sets) have no times: the run decides.
+An alarm finds a label when it names its run (or its agent, where label or alarm has no run) and comes between the
+first abnormal call and ten minutes after the last. Labels of scope `session` or `step` (recorded sets) have no times:
+the run decides.
 """
 
 from __future__ import annotations
@@ -60,7 +61,8 @@ class Truth:
 def truths(labels: Sequence[Mapping[str, Any]], calls: Sequence[SeenCall], costs: Sequence[int | None]) -> list[Truth]:
     """Look the labels' calls up, once. Calls in time order."""
     wanted = {i for label in labels for i in label.get("call_ids", ())} | {
-        str(label["first_call_id"]) for label in labels if "first_call_id" in label}
+        str(label["first_call_id"]) for label in labels if "first_call_id" in label
+    }
     where = {call.id: n for n, call in enumerate(calls) if call.id in wanted}
     by_run: dict[str, list[int]] = defaultdict(list)
     runs = {str(label["run_id"]) for label in labels if label.get("run_id")}
@@ -91,8 +93,13 @@ def match(alarms: Sequence[Alarm], labelled: Sequence[Truth]) -> Matched:
         if label.get("scope") == "benign":
             out.outages += 1
             continue
-        found = Found(str(label["label"]), str(label.get("grade", "")), bool(label.get("cold")), bool(label.get("second")),
-                      sum(truth.costs))
+        found = Found(
+            str(label["label"]),
+            str(label.get("grade", "")),
+            bool(label.get("cold")),
+            bool(label.get("second")),
+            sum(truth.costs),
+        )
         hits = [n for n, alarm in enumerate(alarms) if truth.low <= alarm.at <= truth.high and same(alarm, label)]
         used.update(hits)
         if hits:
@@ -111,7 +118,8 @@ def match(alarms: Sequence[Alarm], labelled: Sequence[Truth]) -> Matched:
     for truth in labelled:
         if truth.label.get("scope") == "benign":
             out.storms_in_outages += sum(
-                alarm.kind == "retry_storm" and truth.low <= alarm.at <= truth.high for alarm in out.false)
+                alarm.kind == "retry_storm" and truth.low <= alarm.at <= truth.high for alarm in out.false
+            )
     return out
 
 
@@ -119,8 +127,8 @@ def same(alarm: Alarm, label: Mapping[str, Any]) -> bool:
     """Whether the alarm names what the label names."""
     run = label.get("run_id")
     if run is not None and alarm.runs:
-        return run in alarm.runs
+        return str(run) in alarm.runs
     agent = label.get("agent_id")
     if run is not None and agent is None:
-        return alarm.agent_id == run
-    return alarm.agent_id == agent
+        return alarm.agent_id == str(run)
+    return bool(alarm.agent_id == agent)

@@ -1,7 +1,7 @@
 """Read recorded calls and labels for the evaluation: JSONL, plain or gzip; only what the detector sees.
 
-Contract: calls come as `SeenCall` with the cost beside them. `time` may be RFC 3339 or epoch milliseconds. Raises `UsageError` naming
-file and line where a line cannot be read.
+Contract: calls come as `SeenCall` with the cost beside them. `time` may be RFC 3339 or epoch milliseconds. Raises
+`UsageError` naming file and line where a line cannot be read.
 """
 
 from __future__ import annotations

@@ -81,8 +81,13 @@ class Judged:
 
     def __add__(self, other: Judged) -> Judged:
         a, b = self.matched, other.matched
-        both = Matched(a.labels + b.labels, a.false + b.false, a.true + b.true,
-                       a.storms_in_outages + b.storms_in_outages, a.outages + b.outages)
+        both = Matched(
+            a.labels + b.labels,
+            a.false + b.false,
+            a.true + b.true,
+            a.storms_in_outages + b.storms_in_outages,
+            a.outages + b.outages,
+        )
         both.true_kinds = a.true_kinds + b.true_kinds
         return Judged(both, self.size + other.size, self.tickets + other.tickets)
 
@@ -99,8 +104,11 @@ class EvaluationReport:
         """Plain values for `json.dumps`."""
         return {
             "sets": {
-                name: {"size": asdict(self.sizes[name]), "tuned_rules": self.rules.get(name, {}),
-                       "detectors": {key: asdict(report) for key, report in reports.items()}}
+                name: {
+                    "size": asdict(self.sizes[name]),
+                    "tuned_rules": self.rules.get(name, {}),
+                    "detectors": {key: asdict(report) for key, report in reports.items()},
+                }
                 for name, reports in self.sets.items()
             }
         }
@@ -121,19 +129,27 @@ def summarise(detector: str, judged: Judged) -> DetectorReport:
     saved = sum(found.total_cost - found.delay_cost for found in hits)
     kinds = sorted({found.kind for found in labels} | {alarm.kind for alarm in matched.false})
     return DetectorReport(
-        detector=detector, labels=len(labels), found=len(hits), recall=recall, recall_95=wilson(len(hits), len(labels)),
-        precision=precision, precision_95=wilson(matched.true, alarms),
+        detector=detector,
+        labels=len(labels),
+        found=len(hits),
+        recall=recall,
+        recall_95=wilson(len(hits), len(labels)),
+        precision=precision,
+        precision_95=wilson(matched.true, alarms),
         f1=2 * precision * recall / (precision + recall) if precision and recall else 0.0,
-        false=false, false_per_1000_agent_days=false * per_days,
+        false=false,
+        false_per_1000_agent_days=false * per_days,
         false_per_1000_agent_days_95=(low * per_days, high * per_days),
-        false_per_1000_runs=false * per_runs, false_per_1000_runs_95=(low * per_runs, high * per_runs),
+        false_per_1000_runs=false * per_runs,
+        false_per_1000_runs_95=(low * per_runs, high * per_runs),
         saved_dollars_share=saved / total if total else None,
         cold_recall=_share([found for found in labels if found.cold]),
         second_recall=_share([found for found in labels if found.second]),
         pages_per_found=sum(found.pages for found in hits) / len(hits) if hits else None,
         kind_right=sum(found.alarm.kind == found.kind for found in hits if found.alarm) / len(hits) if hits else None,
         storms_per_outage=matched.storms_in_outages / matched.outages if matched.outages else None,
-        tickets=dict(judged.tickets), kinds=[_kind(kind, matched) for kind in kinds],
+        tickets=dict(judged.tickets),
+        kinds=[_kind(kind, matched) for kind in kinds],
     )
 
 
@@ -151,11 +167,22 @@ def _kind(kind: str, matched: Matched) -> KindReport:
     money = [found.delay_cost / PICO for found in hits]
     grades = sorted({found.grade for found in labels if found.grade}, key=("easy", "medium", "hard").index)
     return KindReport(
-        kind=kind, labels=len(labels), found=len(hits), recall=len(hits) / len(labels) if labels else 0.0,
-        recall_95=wilson(len(hits), len(labels)), precision=true / (true + false) if true + false else None, false=false,
-        calls_p50=quantile(calls, 0.5), calls_p90=quantile(calls, 0.9), seconds_p50=quantile(seconds, 0.5),
-        seconds_p90=quantile(seconds, 0.9), dollars_p50=quantile(money, 0.5), dollars_p90=quantile(money, 0.9),
-        by_grade={grade: f"{sum(f.grade == grade for f in hits)}/{sum(f.grade == grade for f in labels)}" for grade in grades},
+        kind=kind,
+        labels=len(labels),
+        found=len(hits),
+        recall=len(hits) / len(labels) if labels else 0.0,
+        recall_95=wilson(len(hits), len(labels)),
+        precision=true / (true + false) if true + false else None,
+        false=false,
+        calls_p50=quantile(calls, 0.5),
+        calls_p90=quantile(calls, 0.9),
+        seconds_p50=quantile(seconds, 0.5),
+        seconds_p90=quantile(seconds, 0.9),
+        dollars_p50=quantile(money, 0.5),
+        dollars_p90=quantile(money, 0.9),
+        by_grade={
+            grade: f"{sum(f.grade == grade for f in hits)}/{sum(f.grade == grade for f in labels)}" for grade in grades
+        },
     )
 
 
@@ -167,20 +194,42 @@ def table(report: EvaluationReport) -> str:
         lines += [f"{name}: {size.calls:,} calls, {size.runs:,} runs, {size.agent_days:,} agent-days", ""]
         head = ("detector", "recall", "precision", "F1", "false", "/1000 agent-days", "/1000 runs", "saved")
         rows = [head] + [
-            (r.detector, _pm(r.recall, r.recall_95) if r.labels else "-", _pm(r.precision, r.precision_95) if r.labels else "-",
-             f"{r.f1:.2f}" if r.labels else "-", str(r.false), f"{r.false_per_1000_agent_days:.1f}",
-             f"{r.false_per_1000_runs:.2f} ({r.false_per_1000_runs_95[0]:.1f}-{r.false_per_1000_runs_95[1]:.1f})",
-             _num(r.saved_dollars_share))
+            (
+                r.detector,
+                _pm(r.recall, r.recall_95) if r.labels else "-",
+                _pm(r.precision, r.precision_95) if r.labels else "-",
+                f"{r.f1:.2f}" if r.labels else "-",
+                str(r.false),
+                f"{r.false_per_1000_agent_days:.1f}",
+                f"{r.false_per_1000_runs:.2f} ({r.false_per_1000_runs_95[0]:.1f}-{r.false_per_1000_runs_95[1]:.1f})",
+                _num(r.saved_dollars_share),
+            )
             for r in reports.values()
         ]
         lines += _columns(rows)
         first = next(iter(reports.values()))
         if first.kinds:
-            head2 = ("kind", "found", "recall", "precision", "calls p50/p90", "seconds p50/p90", "dollars p50/p90", "by grade")
+            head2 = (
+                "kind",
+                "found",
+                "recall",
+                "precision",
+                "calls p50/p90",
+                "seconds p50/p90",
+                "dollars p50/p90",
+                "by grade",
+            )
             rows2 = [head2] + [
-                (k.kind, f"{k.found}/{k.labels}", _pm(k.recall, k.recall_95) if k.labels else "-", _num(k.precision),
-                 f"{_num(k.calls_p50, 0)}/{_num(k.calls_p90, 0)}", f"{_num(k.seconds_p50, 0)}/{_num(k.seconds_p90, 0)}",
-                 f"{_num(k.dollars_p50)}/{_num(k.dollars_p90)}", " ".join(f"{g} {v}" for g, v in k.by_grade.items()))
+                (
+                    k.kind,
+                    f"{k.found}/{k.labels}",
+                    _pm(k.recall, k.recall_95) if k.labels else "-",
+                    _num(k.precision),
+                    f"{_num(k.calls_p50, 0)}/{_num(k.calls_p90, 0)}",
+                    f"{_num(k.seconds_p50, 0)}/{_num(k.seconds_p90, 0)}",
+                    f"{_num(k.dollars_p50)}/{_num(k.dollars_p90)}",
+                    " ".join(f"{g} {v}" for g, v in k.by_grade.items()),
+                )
                 for k in first.kinds
             ]
             lines += ["", *_columns(rows2)]

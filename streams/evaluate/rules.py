@@ -1,7 +1,8 @@
 """What people use today, run on the same calls: fixed thresholds, budget alerts, OpenHands' stuck rules.
 
-All group alarms as the detector does (one a run or agent until thirty quiet minutes), so that the comparison is of the rules, not of the
-grouping. The fixed thresholds are tuned on the very labels they are judged by: a generous comparison.
+All group alarms as the detector does (one a run or agent until thirty quiet minutes), so that the comparison is of
+the rules, not of the grouping. The fixed thresholds are tuned on the very labels they are judged by: a generous
+comparison.
 """
 
 from __future__ import annotations
@@ -98,10 +99,13 @@ def grouped(found: Sequence[tuple[str, str, str, str | None, int]]) -> list[Alar
 
 def alarms_at(found: Sequence[Reading], thresholds: Mapping[str, float]) -> list[Alarm]:
     """The alarms of the rules in `thresholds`."""
-    return grouped([
-        ("spend_spike" if r.rule == "rate" else r.rule, r.key, r.agent_id, r.run_id, r.at)
-        for r in found if r.value >= thresholds.get(r.rule, 2.0**62)
-    ])
+    return grouped(
+        [
+            ("spend_spike" if r.rule == "rate" else r.rule, r.key, r.agent_id, r.run_id, r.at)
+            for r in found
+            if r.value >= thresholds.get(r.rule, 2.0**62)
+        ]
+    )
 
 
 def tuned(found: Sequence[Reading], labelled: Sequence[Truth]) -> dict[str, float]:
@@ -160,7 +164,8 @@ def budget(calls: Sequence[SeenCall], costs: Sequence[int | None], factor: float
 
 
 def openhands(calls: Sequence[SeenCall]) -> list[Alarm]:
-    """OpenHands' stuck detector on what metering sees: four identical steps, three identical failing steps, six alternating steps.
+    """OpenHands' stuck detector on what metering sees: four identical steps, three identical failing steps, six
+    alternating steps.
 
     Its fourth rule (three identical messages) needs texts, which are never read.
     """

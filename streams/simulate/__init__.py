@@ -1,7 +1,8 @@
 """A seeded simulator of an organisation's agents: contract calls with look-alikes and labelled runaways.
 
-`simulate(seed, days)` gives a `Simulation`: iterate over it for the calls (dicts of the `call` contract, in time order), then
-read `labels` (one a runaway) and `outages` (benign, told so that false storms can be counted). Same arguments, same calls.
+`simulate(seed, days)` gives a `Simulation`: iterate over it for the calls (dicts of the `call` contract, in time
+order), then read `labels` (one a runaway) and `outages` (benign, told so that false storms can be counted). Same
+arguments, same calls.
 """
 
 from __future__ import annotations

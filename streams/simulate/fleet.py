@@ -1,11 +1,12 @@
 """The fleet that the simulator runs: nine kinds of agents, their models and their habits.
 
-Contract: everything here is a pure function of a `random.Random`; nothing reads a clock. The habits are drawn to resemble
-the recorded sets (input growth of coding agents, fan-out, calls per run), not to suit a detector.
+Contract: everything here is a pure function of a `random.Random`; nothing reads a clock. The habits are drawn to
+resemble the recorded sets (input growth of coding agents, fan-out, calls per run), not to suit a detector.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from dataclasses import dataclass
 
@@ -28,8 +29,15 @@ WINDOW_TOKENS = 200_000
 
 # kind -> share of the fleet; the nine kinds of the trial.
 SHARES: dict[str, float] = {
-    "chat": 0.24, "coding": 0.20, "service": 0.09, "batch": 0.08, "poller": 0.09,
-    "orchestrator": 0.08, "research": 0.08, "flaky": 0.06, "classifier": 0.08,
+    "chat": 0.24,
+    "coding": 0.20,
+    "service": 0.09,
+    "batch": 0.08,
+    "poller": 0.09,
+    "orchestrator": 0.08,
+    "research": 0.08,
+    "flaky": 0.06,
+    "classifier": 0.08,
 }
 
 _MODELS_OF: dict[str, tuple[str, ...]] = {
@@ -45,8 +53,15 @@ _MODELS_OF: dict[str, tuple[str, ...]] = {
 }
 
 _RUNS_A_DAY: dict[str, tuple[float, float]] = {
-    "chat": (15, 90), "coding": (3, 12), "service": (250, 1200), "batch": (1, 1), "poller": (1, 1),
-    "orchestrator": (4, 14), "research": (4, 12), "flaky": (15, 60), "classifier": (200, 900),
+    "chat": (15, 90),
+    "coding": (3, 12),
+    "service": (250, 1200),
+    "batch": (1, 1),
+    "poller": (1, 1),
+    "orchestrator": (4, 14),
+    "research": (4, 12),
+    "flaky": (15, 60),
+    "classifier": (200, 900),
 }
 
 
@@ -85,7 +100,7 @@ class Agent:
 
 
 def _log_uniform(rng: random.Random, low: float, high: float) -> float:
-    return low * (high / low) ** rng.random()
+    return low * math.exp(math.log(high / low) * rng.random())
 
 
 def make_agent(rng: random.Random, number: int, kind: str, born_ms: int) -> Agent:

@@ -8,7 +8,9 @@ from typing import Any
 
 @dataclass(slots=True)
 class Label:
-    """One runaway. `grade` is easy, medium or hard; `cold` = the agent had no history; `second` = follows a day-long one."""
+    """One runaway. `grade` is easy, medium or hard; `cold` = the agent had no history; `second` = follows a day-long
+    one.
+    """
 
     label: str
     agent_id: str
@@ -47,5 +49,11 @@ class Outage:
 
     def to_dict(self) -> dict[str, Any]:
         """As one line of the labels file, `label: "outage"`, `scope: "benign"`."""
-        return {"label": "outage", "scope": "benign", "provider_name": self.provider, "start": self.start,
-                "end": self.end, "rate": self.rate}
+        return {
+            "label": "outage",
+            "scope": "benign",
+            "provider_name": self.provider,
+            "start": self.start,
+            "end": self.end,
+            "rate": self.rate,
+        }

@@ -1,7 +1,8 @@
 """The runaways: five kinds, three grades each, made of calls that carry the number of their label.
 
-Grades: `easy` is what a fixed threshold would catch, `medium` hides in pace or in numbers, `hard` hides among the agent's own normal calls.
-A runaway ends by itself (somebody stopped it, or the work ran out). Rows as in `streams.simulate.traffic`.
+Grades: `easy` is what a fixed threshold would catch, `medium` hides in pace or in numbers, `hard` hides among the
+agent's own normal calls. A runaway ends by itself (somebody stopped it, or the work ran out). Rows as in
+`streams.simulate.traffic`.
 """
 
 from __future__ import annotations
@@ -34,16 +35,35 @@ def _lead_in(rng: random.Random, agent: Agent, at: int, run: str | None) -> list
     return rows
 
 
-def loop(rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int, faulty: Faulty,
-         *, last_ms: int | None = None) -> list[Row]:
+def loop(
+    rng: random.Random,
+    agent: Agent,
+    at: int,
+    run: str | None,
+    grade: str,
+    label: int,
+    faulty: Faulty,
+    *,
+    last_ms: int | None = None,
+) -> list[Row]:
     """The same call again and again; `last_ms` makes it go on that long (a day-long loop)."""
     rows = _lead_in(rng, agent, at, run)
     at = int(rows[-1]["time"]) + 3000
     context = int(rows[-1]["input_tokens"])
-    style = {"easy": "same", "medium": rng.choice(("cycle", "slow")), "hard": rng.choice(("near", "mixed", "slow_cycle"))}[grade]
+    style = {
+        "easy": "same",
+        "medium": rng.choice(("cycle", "slow")),
+        "hard": rng.choice(("near", "mixed", "slow_cycle")),
+    }[grade]
     size = 1 if style in ("same", "slow") else rng.randrange(2, 6)
-    gap = {"same": rng.uniform(2, 6), "cycle": rng.uniform(3, 8), "slow": 20.0, "near": rng.uniform(4, 10),
-           "mixed": rng.uniform(3, 8), "slow_cycle": 20.0}[style]
+    gap = {
+        "same": rng.uniform(2, 6),
+        "cycle": rng.uniform(3, 8),
+        "slow": 20.0,
+        "near": rng.uniform(4, 10),
+        "mixed": rng.uniform(3, 8),
+        "slow_cycle": 20.0,
+    }[style]
     prints = [fingerprint(rng) for _ in range(size)]
     outs = [quantity(rng, agent.base_output, 0.5) for _ in prints]
     step_growth = rng.choice((0, 30, 200))
@@ -59,8 +79,9 @@ def loop(rng: random.Random, agent: Agent, at: int, run: str | None, grade: str,
     return rows + tag(made, label)
 
 
-def retry_storm(rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int,
-                faulty: Faulty) -> list[Row]:
+def retry_storm(
+    rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int, faulty: Faulty
+) -> list[Row]:
     """Calls that fail and are sent again, with or without back-off and attempt numbers."""
     rows = _lead_in(rng, agent, at, run)
     at = int(rows[-1]["time"]) + 2000
@@ -70,7 +91,9 @@ def retry_storm(rng: random.Random, agent: Agent, at: int, run: str | None, grad
     made: list[Row] = []
     for _ in range(rng.randrange(60, 300)):
         failed = rng.random() < fail
-        row = call(rng, agent, at, run, quantity(rng, agent.base_input, 0.05), 0 if failed else agent.base_output, print_)
+        row = call(
+            rng, agent, at, run, quantity(rng, agent.base_input, 0.05), 0 if failed else agent.base_output, print_
+        )
         if failed:
             row["status"] = kind
         if grade != "hard" and attempt > 1:
@@ -84,8 +107,9 @@ def retry_storm(rng: random.Random, agent: Agent, at: int, run: str | None, grad
     return rows + tag(made, label)
 
 
-def fan_out(rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int,
-            faulty: Faulty) -> list[Row]:
+def fan_out(
+    rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int, faulty: Faulty
+) -> list[Row]:
     """Sub-agents without end: recursive (easy), a wide burst (medium), a steady drip (hard)."""
     rows = _lead_in(rng, agent, at, run)
     at = int(rows[-1]["time"]) + 2000
@@ -102,16 +126,21 @@ def fan_out(rng: random.Random, agent: Agent, at: int, run: str | None, grade: s
             layer = following
             at += 25_000 * depth // 2
     elif grade == "medium":
-        made = children(rng, agent, at, run, max(80, 3 * usual) + rng.randrange(150), faulty, spread_s=rng.uniform(120, 600))
+        made = children(
+            rng, agent, at, run, max(80, 3 * usual) + rng.randrange(150), faulty, spread_s=rng.uniform(120, 600)
+        )
     else:
         count = max(55, int(2.2 * usual)) + rng.randrange(60)
         made = children(rng, agent, at, run, count, faulty, spread_s=rng.uniform(1200, 3600), steps=2)
     return rows + tag(made, label)
 
 
-def context_growth(rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int,
-                   faulty: Faulty) -> list[Row]:
-    """A context that is never trimmed: fast (easy), at four times its habit (medium), slowly past its own ceiling (hard)."""
+def context_growth(
+    rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int, faulty: Faulty
+) -> list[Row]:
+    """A context that is never trimmed: fast (easy), at four times its habit (medium), slowly past its own ceiling
+    (hard).
+    """
     rows = _lead_in(rng, agent, at, run)
     at = int(rows[-1]["time"]) + 4000
     context = float(rows[-1]["input_tokens"])
@@ -132,8 +161,16 @@ def context_growth(rng: random.Random, agent: Agent, at: int, run: str | None, g
     return rows + tag(made, label)
 
 
-def spend_spike(rng: random.Random, agent: Agent, at: int, run: str | None, grade: str, label: int, faulty: Faulty,
-                fresh_run: Callable[[], str | None]) -> list[Row]:
+def spend_spike(
+    rng: random.Random,
+    agent: Agent,
+    at: int,
+    run: str | None,
+    grade: str,
+    label: int,
+    faulty: Faulty,
+    fresh_run: Callable[[], str | None],
+) -> list[Row]:
     """More of the agent's ordinary work than it ever does: 12, 6 or 3 times its busy hour, for one to three hours."""
     times = {"easy": 12.0, "medium": 6.0, "hard": 3.0}[grade]
     hours = rng.uniform(1.0, 3.0)
@@ -148,8 +185,14 @@ def spend_spike(rng: random.Random, agent: Agent, at: int, run: str | None, grad
     return tag(made, label)
 
 
-def day_long_loop(rng: random.Random, agent: Agent, at: int, runs: tuple[str | None, str | None], labels: tuple[int, int],
-                  faulty: Faulty) -> list[Row]:
+def day_long_loop(
+    rng: random.Random,
+    agent: Agent,
+    at: int,
+    runs: tuple[str | None, str | None],
+    labels: tuple[int, int],
+    faulty: Faulty,
+) -> list[Row]:
     """A slow loop of about a day and, some hours after its end, a second one of ordinary length."""
     first = loop(rng, agent, at, runs[0], "medium", labels[0], faulty, last_ms=int(0.9 * DAY_MS))
     end = int(first[-1]["time"])

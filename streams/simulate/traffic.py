@@ -1,7 +1,8 @@
 """Normal calls: what a run of each kind looks like, its errors and retries included.
 
-A row is a contract call as a dict, without `id` (given in time order by `streams.simulate.world`), with the extra key `_label` where
-the call belongs to a runaway. Times are integer epoch milliseconds. Fingerprints are short strings that mean nothing.
+A row is a contract call as a dict, without `id` (given in time order by `streams.simulate.world`), with the extra key
+`_label` where the call belongs to a runaway. Times are integer epoch milliseconds. Fingerprints are short strings
+that mean nothing.
 """
 
 from __future__ import annotations
@@ -28,14 +29,30 @@ def fingerprint(rng: random.Random) -> str:
     return f"{rng.getrandbits(48):012x}"
 
 
-def call(rng: random.Random, agent: Agent, at: int, run: str | None, tokens_in: int, tokens_out: int,
-         print_: str | None = None, *, model: str | None = None) -> Row:
+def call(
+    rng: random.Random,
+    agent: Agent,
+    at: int,
+    run: str | None,
+    tokens_in: int,
+    tokens_out: int,
+    print_: str | None = None,
+    *,
+    model: str | None = None,
+) -> Row:
     """One successful call of `agent`."""
     name = model or agent.model
     tier, provider, _, _ = MODELS[name]
     row: Row = {
-        "time": at, "source": "simulator", "agent_id": agent.name, "request_model": name, "provider_name": provider,
-        "tier": tier, "input_tokens": min(tokens_in, WINDOW_TOKENS), "output_tokens": tokens_out, "status": "ok",
+        "time": at,
+        "source": "simulator",
+        "agent_id": agent.name,
+        "request_model": name,
+        "provider_name": provider,
+        "tier": tier,
+        "input_tokens": min(tokens_in, WINDOW_TOKENS),
+        "output_tokens": tokens_out,
+        "status": "ok",
         "request_fingerprint": print_ if print_ is not None else fingerprint(rng),
         "latency_ms": float(200 + tokens_out * 12 + rng.randrange(400)),
     }
@@ -64,8 +81,16 @@ def with_retries(rng: random.Random, agent: Agent, row: Row, faulty: Faulty, rat
     return rows
 
 
-def one_run(rng: random.Random, agent: Agent, start: int, run: str | None, faulty: Faulty, *, scale: float = 1.0,
-            model: str | None = None) -> list[Row]:
+def one_run(
+    rng: random.Random,
+    agent: Agent,
+    start: int,
+    run: str | None,
+    faulty: Faulty,
+    *,
+    scale: float = 1.0,
+    model: str | None = None,
+) -> list[Row]:
     """One ordinary run; `scale` multiplies its inputs (a deploy with a longer prompt)."""
     if agent.kind in ("coding", "chat", "flaky", "research", "orchestrator"):
         return _conversation(rng, agent, start, run, faulty, scale, model)
@@ -78,8 +103,9 @@ def one_run(rng: random.Random, agent: Agent, start: int, run: str | None, fault
     return with_retries(rng, agent, call(rng, agent, start, run, tokens_in, tokens_out, print_, model=model), faulty)
 
 
-def _conversation(rng: random.Random, agent: Agent, start: int, run: str | None, faulty: Faulty, scale: float,
-                  model: str | None) -> list[Row]:
+def _conversation(
+    rng: random.Random, agent: Agent, start: int, run: str | None, faulty: Faulty, scale: float, model: str | None
+) -> list[Row]:
     rows: list[Row] = []
     steps = max(1, quantity(rng, agent.steps, 0.6))
     at, context = start, quantity(rng, agent.base_input, 0.2) * scale
@@ -105,8 +131,19 @@ def _conversation(rng: random.Random, agent: Agent, start: int, run: str | None,
     return rows
 
 
-def children(rng: random.Random, agent: Agent, start: int, run: str | None, count: int, faulty: Faulty, *,
-             spread_s: float = 60.0, steps: int = 3, depth: int = 1, parent: str | None = None) -> list[Row]:
+def children(
+    rng: random.Random,
+    agent: Agent,
+    start: int,
+    run: str | None,
+    count: int,
+    faulty: Faulty,
+    *,
+    spread_s: float = 60.0,
+    steps: int = 3,
+    depth: int = 1,
+    parent: str | None = None,
+) -> list[Row]:
     """The calls of `count` sub-agents of `agent`, spawned over `spread_s` seconds."""
     rows: list[Row] = []
     for number in range(count):
@@ -123,14 +160,22 @@ def children(rng: random.Random, agent: Agent, start: int, run: str | None, coun
     return rows
 
 
-def _batch(rng: random.Random, agent: Agent, start: int, run: str | None, faulty: Faulty, scale: float,
-           model: str | None) -> list[Row]:
+def _batch(
+    rng: random.Random, agent: Agent, start: int, run: str | None, faulty: Faulty, scale: float, model: str | None
+) -> list[Row]:
     """A batch starts wide, is rate-limited at first, then runs through."""
     rows: list[Row] = []
     at = start
     for number in range(quantity(rng, agent.steps, 0.15)):
-        row = call(rng, agent, at, run, int(quantity(rng, agent.base_input, 0.5) * scale),
-                   quantity(rng, agent.base_output, 0.5), model=model)
+        row = call(
+            rng,
+            agent,
+            at,
+            run,
+            int(quantity(rng, agent.base_input, 0.5) * scale),
+            quantity(rng, agent.base_output, 0.5),
+            model=model,
+        )
         limited = 0.55 if number < 25 else agent.error_rate
         rows.extend(with_retries(rng, agent, row, faulty, rate=limited))
         at += quantity(rng, agent.gap_s * 1000, 0.5)
@@ -142,17 +187,15 @@ def polls(rng: random.Random, agent: Agent, start: int, end: int) -> list[Row]:
     rows: list[Row] = []
     at = start + int(rng.random() * agent.period_s * 1000)
     while at < end:
-        rows.append(call(rng, agent, at, None, agent.base_input, quantity(rng, agent.base_output, 0.1),
-                         f"poll-{agent.name}"))
+        rows.append(
+            call(rng, agent, at, None, agent.base_input, quantity(rng, agent.base_output, 0.1), f"poll-{agent.name}")
+        )
         at += int(agent.period_s * 1000 * rng.uniform(0.985, 1.015))
     return rows
 
 
 def hour_weight(agent: Agent, at: int) -> float:
     """Relative activity at an hour of the day; mean about 1."""
-    if agent.kind in ("service", "classifier"):
-        depth = 0.6
-    else:
-        depth = 0.95
+    depth = 0.6 if agent.kind in ("service", "classifier") else 0.95
     hour = (at % (24 * HOUR_MS)) / HOUR_MS
     return 1.0 + depth * math.cos((hour - agent.peak_hour) / 24 * 2 * math.pi)

@@ -1,7 +1,8 @@
 """Put a fleet through some days: normal work, look-alikes, runaways; calls come out in time order, labels apart.
 
-Contract: the same arguments give the same calls and labels, on any machine; labels are complete once the calls are
-exhausted. Days are generated one by one, so memory holds one day of calls. Each agent has a random stream of its own.
+Contract: the same arguments give the same calls and labels (to the last bit of the platform's exp and cos); labels
+are complete once the calls are exhausted. Days are generated one by one, so memory holds one day of calls. Each agent
+has a random stream of its own.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from streams.simulate.traffic import Row, hour_weight, one_run, polls
 RUNAWAYS_A_DAY = 12
 DAY_LONG = 3
 """Day-long loops, each with a second runaway after it (where there are at least four days for them)."""
+
 
 @dataclass(slots=True)
 class Change:
@@ -102,8 +104,9 @@ class Simulation:
         for _ in range(max(1, self.days // 2)):
             start = EPOCH_MS + int(rng.uniform(0.3, self.days) * DAY_MS)
             length = int(rng.uniform(5, 40) * 60_000)
-            self.outages.append(Outage(rng.choice(("openai", "anthropic", "google")), start, start + length,
-                                       rng.uniform(0.3, 0.95)))
+            self.outages.append(
+                Outage(rng.choice(("openai", "anthropic", "google")), start, start + length, rng.uniform(0.3, 0.95))
+            )
         self._changes = {}
         for agent in self._fleet:
             changes: list[Change] = []
@@ -150,7 +153,9 @@ class Simulation:
         return rows
 
     def _runaways(self, rng: random.Random) -> list[Row]:
-        """Place the runaways: a quarter of them on agents without history, the rest after half of the days at the latest."""
+        """Place the runaways: a quarter of them on agents without history, the rest after half of the days at the
+        latest.
+        """
         rows: list[Row] = []
         old = [a for a in self._fleet if a.born_ms == EPOCH_MS and a.kind not in ("poller",)]
         rng.shuffle(old)
@@ -185,13 +190,19 @@ class Simulation:
 
     def _victim(self, rng: random.Random, old: list[Agent], kind: str, cold: bool, number: int) -> Agent | None:
         if cold:
-            born = make_agent(rng, 900 + number, rng.choice(("chat", "coding", "research", "orchestrator", "service")), 0)
-            return born
+            return make_agent(
+                rng, 900 + number, rng.choice(("chat", "coding", "research", "orchestrator", "service")), 0
+            )
         if kind == "spend_spike":  # somebody who spends something: four cents a day more wakes nobody
             rich = [n for n, agent in enumerate(old) if agent.dollars_a_day >= 2.0]
             return old.pop(rich[0]) if rich else None
         for position, agent in enumerate(old):
-            if kind in ("fan_out", "context_growth") and agent.kind not in ("coding", "research", "orchestrator", "chat"):
+            if kind in ("fan_out", "context_growth") and agent.kind not in (
+                "coding",
+                "research",
+                "orchestrator",
+                "chat",
+            ):
                 continue
             return old.pop(position)
         return None
@@ -215,5 +226,3 @@ def _reborn(agent: Agent, at: int) -> Agent:
     from dataclasses import replace
 
     return replace(agent, name=f"new-{agent.name}", born_ms=at)
-
-

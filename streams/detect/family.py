@@ -1,0 +1,114 @@
+"""Who belongs to whom: runs, root agents and sub-agents, known in any order and kept within bounds.
+
+A call's run is its `run_id`, else all calls of its root agent. A sub-agent may come before its parent, and a parent
+may name its own parent late: what was known of it then moves under the new root. Rings of parents are left alone.
+When a bound is reached, the tenth that was quiet longest (by event time) is forgotten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from streams.detect.call import Seen
+from streams.detect.config import DetectConfig
+from streams.detect.habit import Root, Run
+
+Birth = Callable[[Seen, int], None]
+
+
+class Families:
+    """All runs and root agents. `on_birth` is told of each new root agent (call, cost)."""
+
+    def __init__(self, config: DetectConfig) -> None:
+        self.config = config
+        self.roots: dict[str, Root] = {}
+        self.runs: dict[str, Run] = {}  # by run id
+        self.lone: dict[str, Run] = {}  # by agent id, where calls carry no run id
+
+    def begin(self, call: Seen, cost: int, on_birth: Birth) -> Run:
+        """The run of a call that belongs to none that is known: a new one, or that of its parent."""
+        run_id, agent_id, parent = call.run_id, call.agent_id, call.parent_agent_id
+        if run_id is None and parent is not None and parent != agent_id:
+            run = self.lone.get(parent)
+            if run is None:
+                run = self._new_run(parent, None, parent, call, cost, on_birth)
+                self.lone[parent] = run
+            self.lone[agent_id] = run
+            self._bound_runs(self.lone)
+            return run
+        # the root agent of a run whose first known call is a sub-agent's is the parent it names
+        owner = parent if parent is not None and run_id is not None else agent_id
+        if run_id is None:
+            run = self._new_run(agent_id, None, agent_id, call, cost, on_birth)
+            self.lone[agent_id] = run
+            self._bound_runs(self.lone)
+        else:
+            run = self._new_run(run_id, run_id, owner, call, cost, on_birth)
+            self.runs[run_id] = run
+            self._bound_runs(self.runs)
+        return run
+
+    def _new_run(self, key: str, run_id: str | None, owner: str, call: Seen, cost: int, on_birth: Birth) -> Run:
+        root = self.roots.get(owner)
+        if root is None:
+            above = self.lone.get(owner)
+            root = above.root if above is not None else None
+        if root is None:
+            root = self.roots[owner] = Root(owner, call.time)
+            on_birth(call, cost)
+            self._bound_roots()
+        run = Run(key, run_id, root, owner, call.time)
+        if run_id is not None:
+            root.runs[run_id] = run
+        return run
+
+    def rehome(self, run: Run, call: Seen, cost: int, on_birth: Birth) -> Run:
+        """What seemed a root names its parent, late: its run belongs to the parent's root."""
+        parent = call.parent_agent_id
+        assert parent is not None
+        if run.run_id is None:
+            above = self.lone.get(parent)
+            if above is None:
+                above = self.lone[parent] = self._new_run(parent, None, parent, call, cost, on_birth)
+            if above is run:
+                return run  # a ring of parents; leave it
+            for name in (run.owner, *(run.members or ())):
+                self.lone[name] = above
+            above.kids += run.kids
+            above.deepest = max(above.deepest, run.deepest + 1)
+            if run.incident is None and run.root.calls <= run.calls:
+                self.roots.pop(run.root.key, None)
+            return above
+        root = self.roots.get(parent)
+        if root is None:
+            root = self.roots[parent] = Root(parent, call.time)
+        run.root.runs.pop(run.key, None)
+        if not run.root.runs and run.root.incident is None and run.root.calls <= run.calls:
+            self.roots.pop(run.root.key, None)
+        run.root, run.owner = root, parent
+        run.deepest += 1
+        root.runs[run.key] = run
+        return run
+
+    def forget(self, before: int) -> None:
+        """Forget runs that are idle since `before` and have no incident."""
+        gone = [key for key, run in self.runs.items() if run.last_ms < before and run.incident is None]
+        for key in gone:
+            run = self.runs.pop(key)
+            run.root.runs.pop(key, None)
+
+    def _bound_runs(self, runs: dict[str, Run]) -> None:
+        if len(runs) > self.config.max_runs:
+            oldest = sorted(runs.items(), key=lambda item: (item[1].last_ms, item[0]))
+            for key, run in oldest[: self.config.max_runs // 10]:
+                del runs[key]
+                run.root.runs.pop(key, None)
+
+    def _bound_roots(self) -> None:
+        if len(self.roots) > self.config.max_roots:
+            oldest = sorted(self.roots.values(), key=lambda root: (root.last_ms, root.key))
+            for root in oldest[: self.config.max_roots // 10]:
+                del self.roots[root.key]
+                self.lone.pop(root.key, None)
+                for key in root.runs:
+                    self.runs.pop(key, None)
