@@ -151,7 +151,7 @@ def _instant(text: str, default: float, name: str, faults: list[str]) -> float:
             return default
         seconds = (instant - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds()
     if not 0 <= seconds <= _LATEST_S:  # neither does NaN pass
-        faults.append(f"{name} must be between 1970 and 2199, not {text!r}")
+        faults.append(f"{name} must be between 1970 and 2099, not {text!r}")
         return default
     return seconds
 
