@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 import faust
@@ -63,7 +64,8 @@ class WorkerPositions:
         """Usage first: its windows must be empty before the meter publishes anything new."""
         assert self.meter is not None
         assert self.usage is not None
-        await self.usage.on_assigned({tp for tp in committed if tp.topic == topics.USAGE}, consumer)
+        usage = {tp for tp in committed if tp.topic == topics.USAGE}
+        await self.meter.retried("usage windows", partial(self.usage.on_assigned, usage, consumer))
         starts = await self.meter.on_assigned(committed, consumer)
         self.assigned.set()
         return starts

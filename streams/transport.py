@@ -34,6 +34,7 @@ from faust.types import TP, ConsumerMessage
 from faust.types.tuples import Message
 
 from streams import killpoints
+from streams.errors import Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +230,10 @@ class Consumer(driver.Consumer):
             self._forget(tp)
         committed = {TP(tp.topic, tp.partition): offset for tp, offset in (await self.seek_to_committed()).items()}
         group = {tp: (offset if offset is not None and offset >= 0 else None) for tp, offset in committed.items()}
-        starts = dict(await self._positions().on_assigned({tp: group.get(tp) for tp in assignment}, self))
+        # Faust gives up waiting for this after its request timeout and would let records flow from anywhere: end the
+        # process before that, and begin again.
+        async with asyncio.timeout(self.app.conf.broker_request_timeout * 0.8):
+            starts = dict(await self._positions().on_assigned({tp: group.get(tp) for tp in assignment}, self))
         if starts:
             await self._thread.seek_wait(starts)
         for tp in assignment:
@@ -257,6 +261,22 @@ class Consumer(driver.Consumer):
 
     def _positions(self) -> Positions:
         return cast(Positions, cast(Any, self.app).positions)
+
+    async def partition_count(self, topic: str) -> int:
+        """How many partitions a topic has. Raises `Unavailable` while the brokers do not say."""
+        # Not Faust's `topic_partitions`: it reads a snapshot that a static member that rejoins does not have yet.
+        count = await self._thread.call_thread(self._partition_count_in_thread, topic)
+        if not count:
+            raise Unavailable(f"the brokers do not say how many partitions {topic} has")
+        return int(count)
+
+    async def _partition_count_in_thread(self, topic: str) -> int:
+        client = self._thread._ensure_consumer()._client
+        known = client.cluster.partitions_for_topic(topic)
+        if not known:
+            await client.force_metadata_update()
+            known = client.cluster.partitions_for_topic(topic)
+        return len(known or ())
 
     async def log_bounds(self, partitions: set[TP]) -> dict[TP, tuple[int, int]]:
         """(first offset, end offset) of each partition's log; the end is one past the last record."""

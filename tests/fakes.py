@@ -235,7 +235,7 @@ class FakeConsumer:
         self.bounds: dict[TP, tuple[int, int]] = {}
         self.settled: list[Any] = []
 
-    def topic_partitions(self, topic: str) -> int | None:
+    async def partition_count(self, topic: str) -> int:
         return self.partitions
 
     async def log_bounds(self, partitions: set[TP]) -> dict[TP, tuple[int, int]]:

@@ -19,6 +19,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -129,14 +130,13 @@ class Meter:
         self.owned = {}
         self._filling = _Flush()
         for topic in (topics.CALLS, topics.USAGE):
-            count = consumer.topic_partitions(topic)
-            if count:
-                self._routers[topic] = Router(count)
+            count = await self.retried("count partitions", partial(consumer.partition_count, topic))
+            self._routers[topic] = Router(count)
         bounds = await consumer.log_bounds(calls)
         starts: dict[TP, int] = {}
         for tp in sorted(calls):
             began = time.monotonic()
-            taken = await self._retried(
+            taken = await self.retried(
                 "take over",
                 lambda tp=tp: take_over(  # type: ignore[misc]
                     self._store,
@@ -223,7 +223,7 @@ class Meter:
         async def ask() -> set[tuple[str, str]]:
             return await asyncio.to_thread(self._store.present, identity, time_ms)
 
-        return cast("set[tuple[str, str]]", await self._retried("look up", ask))
+        return cast("set[tuple[str, str]]", await self.retried("look up", ask))
 
     # -- flushing ------------------------------------------------------------------------------------------------
 
@@ -272,7 +272,7 @@ class Meter:
             await asyncio.to_thread(self._store.write, columns, data, token)
             return await asyncio.to_thread(self._store.owners)
 
-        owners = await self._retried("insert", insert)
+        owners = await self.retried("insert", insert)
         killpoints.reached("insert.after")
         self._metrics.insert(data.num_rows, time.perf_counter() - began)
 
@@ -312,7 +312,7 @@ class Meter:
             for key, at in moved_calls(batch)
         ]
         if records:
-            await self._retried("move", lambda: self._sender.send(records))
+            await self.retried("move", lambda: self._sender.send(records))
 
     async def _publish(self, flush: _Flush, lost: set[int]) -> None:
         """Step 4: absolute sums of the cells that the flush touched, for each of its partitions."""
@@ -335,7 +335,7 @@ class Meter:
             if keys:
                 cold.append((meter, through, list(keys)))
         if records:
-            await self._retried("publish", lambda: self._sender.send(records))
+            await self.retried("publish", lambda: self._sender.send(records))
         # Last: a cell that left memory between two batches of the flush is in both, with one offset, and then the
         # later record counts. The ledger's total is the whole one.
         for of_partition in cold:
@@ -347,12 +347,12 @@ class Meter:
         async def ask() -> Any:
             return await asyncio.to_thread(self._store.cell_totals, meter.partition, keys)
 
-        totals = await self._retried("sum up", ask)
+        totals = await self.retried("sum up", ask)
         touched = Touched(
             [key.agent_id for key in keys], [key.tier for key in keys], [key.second for key in keys], totals, []
         )
         records = list(self._usage(meter, through, touched))
-        await self._retried("publish", lambda: self._sender.send(records))
+        await self.retried("publish", lambda: self._sender.send(records))
 
     def _usage(self, meter: PartitionMeter, through: int, touched: Touched) -> list[OutgoingRecord]:
         if not touched.agent_id:
@@ -365,7 +365,7 @@ class Meter:
 
     # -- faults --------------------------------------------------------------------------------------------------
 
-    async def _retried(self, what: str, step: Callable[[], Any]) -> Any:
+    async def retried(self, what: str, step: Callable[[], Any]) -> Any:
         """Run a step until it works; only `Unavailable` is retried."""
         pause = _RETRY_FIRST_S
         while True:

@@ -53,8 +53,7 @@ class UsageAgent:
     async def on_assigned(self, partitions: set[TP], consumer: Consumer) -> None:
         """Begin empty windows for each partition; what the ledger holds already is answered by the ledger."""
         self._consumer = consumer
-        count = consumer.topic_partitions(topics.USAGE)
-        self._router = Router(count) if count else None
+        self._router = Router(await consumer.partition_count(topics.USAGE))
         newest_ms = await asyncio.to_thread(self._store.newest_ms)
         complete_from = newest_ms // 1000 + 1 if newest_ms else 0
         self._owned = {tp.partition: Windows(self._keep, complete_from) for tp in partitions}
