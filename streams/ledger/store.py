@@ -148,25 +148,38 @@ class LedgerStore:
     # -- duplicates ----------------------------------------------------------------------------------------------
 
     def recent_identities(self, partition: int, capacity: int) -> Identities:
-        """The newest calls of a partition by event time, whole hours, at most about `capacity`."""
+        """The newest calls of a partition by event time, whole minutes, at most `capacity` (maybe none)."""
         hours = self.database.rows(
-            "SELECT toUnixTimestamp(hour), count() FROM intake WHERE partition = {p:UInt32} AND outcome = 'call' "
-            "GROUP BY hour ORDER BY hour DESC",
+            "SELECT toUnixTimestamp(hour) AS start, count() FROM intake "
+            "WHERE partition = {p:UInt32} AND outcome = 'call' GROUP BY start ORDER BY start DESC",
             {"p": partition},
         )
-        total, from_hour = 0, None
+        total, from_minute = 0, None
+        complete = 0
         for hour, count in hours:
-            if total and total + int(count) > capacity:
+            if total + int(count) > capacity:
+                # At full load one hour holds many times the capacity: its newest minutes then.
+                minutes = self.database.rows(
+                    "SELECT intDiv(toUnixTimestamp64Milli(time), 60000) AS minute, count() FROM intake WHERE "
+                    "partition = {p:UInt32} AND outcome = 'call' AND hour = toDateTime({h:UInt32}, 'UTC') "
+                    "GROUP BY minute ORDER BY minute DESC",
+                    {"p": partition, "h": int(hour)},
+                )
+                complete = int(minutes[0][0]) + 1 if from_minute is None else from_minute
+                for minute, calls in minutes:
+                    if total + int(calls) > capacity:
+                        break
+                    total, from_minute = total + int(calls), int(minute)
+                    complete = from_minute
                 break
-            total, from_hour = total + int(count), int(hour)
-        if from_hour is None:
-            return Identities([], [], np.zeros(0, dtype=np.int64), 0)
+            total, from_minute = total + int(count), int(hour) // 60
+        if from_minute is None:
+            return Identities([], [], np.zeros(0, dtype=np.int64), complete)
         found = self.database.arrow(
             "SELECT source, id, toUnixTimestamp64Milli(time) AS ms FROM intake "
-            "WHERE partition = {p:UInt32} AND outcome = 'call' AND hour >= fromUnixTimestamp({h:Int64})",
-            {"p": partition, "h": from_hour},
+            "WHERE partition = {p:UInt32} AND outcome = 'call' AND time >= fromUnixTimestamp64Milli({ms:Int64})",
+            {"p": partition, "ms": from_minute * 60_000},
         )
-        complete = 0 if len(hours) == sum(1 for hour, _ in hours if int(hour) >= from_hour) else from_hour // 60
         return Identities(
             found.column("source").to_pylist(),
             found.column("id").to_pylist(),
