@@ -76,6 +76,7 @@ class Worker:
         self.usage = UsageAgent(
             self.store,
             {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours},
+            on_fatal=self._fail,
         )
         attach(self._app, self.meter, self.usage)
         self._http = WorkerHttp(

@@ -8,7 +8,7 @@ worker owns all partitions of the topic.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -42,8 +42,18 @@ class UsageQuestion:
 class UsageAgent:
     """All partitions of `spendstream.usage` that this worker owns. Runs on one event loop."""
 
-    def __init__(self, store: LedgerStore, keep: Mapping[str, int]) -> None:
-        """`keep`: how many windows of each size stay in memory."""
+    def __init__(
+        self,
+        store: LedgerStore,
+        keep: Mapping[str, int],
+        *,
+        on_fatal: Callable[[BaseException], None] = lambda error: None,
+    ) -> None:
+        """`keep`: how many windows of each size stay in memory. `on_fatal` must end the process soon.
+
+        Faust would go on after a fault with the next record, and windows that miss one would still be vouched for.
+        """
+        self._on_fatal = on_fatal
         self._store = store
         self._keep = keep
         self._owned: dict[int, Windows] = {}
@@ -66,6 +76,16 @@ class UsageAgent:
 
     async def run(self, events: AsyncIterable[EventT[Any]]) -> None:
         """The agent's body. A record that is no `usage` is skipped with a line in the log: sums come again."""
+        try:
+            await self._run(events)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            log.error("the usage agent stops", error=repr(error), exc_info=error)
+            self._on_fatal(error)
+            raise
+
+    async def _run(self, events: AsyncIterable[EventT[Any]]) -> None:
         async for event in events:
             batch = cast(RecordBatch, event.value)
             windows = self._owned.get(batch.partition)
@@ -73,13 +93,11 @@ class UsageAgent:
                 continue
             for record in batch.records:
                 try:
-                    usage = decode_usage(record.value or b"")
-                except ValueError as error:
+                    windows.apply(decode_usage(record.value or b""))
+                except (ValueError, OverflowError) as error:
                     log.warning(
                         "no usage record", partition=batch.partition, offset=record.offset, error=str(error)[:200]
                     )
-                    continue
-                windows.apply(usage)
             if self._consumer is not None:
                 self._consumer.settle(event.message)
 

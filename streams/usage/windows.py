@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from schemas.times import LATEST_MS
 from schemas.usage import UsageStruct
 from streams.meter.pages import I64, PICO, AgentNumbers, Pages, agents_of, empty, grouped, keys_of, steps_of, tiers_of
 from streams.meter.tiers import TIERS
@@ -63,7 +64,13 @@ class Windows:
         return sum(pages.size for pages in (*self._cells.values(), *self._windows.values()))
 
     def apply(self, usage: UsageStruct) -> None:
-        """Take a record in. Records of an earlier state of their partition than the last one change nothing."""
+        """Take a record in. Records of an earlier state of their partition than the last one change nothing.
+
+        Raises ValueError or OverflowError, with nothing changed, for times and sums that no meter says.
+        """
+        if max(usage.second, default=0) * 1000 >= LATEST_MS or (usage.watermark_ms or 0) >= LATEST_MS:
+            raise ValueError("a time after 2099")
+        totals = _matrix(usage)
         state = (usage.epoch, usage.through_offset)
         if state < self._applied.get(usage.source_partition, (0, 0)):
             return
@@ -78,7 +85,7 @@ class Windows:
         tiers = np.fromiter(map(_TIER_CODE.__getitem__, usage.tier), dtype=np.int64, count=len(usage.tier))
         second = np.array(usage.second, dtype=np.int64)
         order = np.argsort(keys := keys_of(second, numbers, tiers), kind="stable")
-        keys, totals = keys[order], _matrix(usage)[order]
+        keys, totals = keys[order], totals[order]
 
         known = int(np.searchsorted(steps_of(keys), self._cells_from))
         self._mark_dirty(keys[:known])
