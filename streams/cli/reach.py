@@ -123,12 +123,13 @@ class HttpLedger(_Rows):
 class EngineLedger(_Rows):
     """A ledger directory opened by this process."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, database: str = DATABASE) -> None:
         """Open chDB at `path`; the caller sees to it that no other process has it."""
         from streams.embedded.engine import ChdbEngine, EngineError, Limits
 
         self._fault: type[EngineError] = EngineError
-        self._engine = ChdbEngine(path, database=DATABASE, limits=Limits(seconds=600))
+        self._database = database
+        self._engine = ChdbEngine(path, database=database, limits=Limits(seconds=600))
 
     def text(
         self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
@@ -136,7 +137,7 @@ class EngineLedger(_Rows):
         """See `Ledger.text`."""
         values = {name: parameter(value) for name, value in (parameters or {}).items()}
         try:
-            return self._engine.run(sql, fmt, values, settings or {}, DATABASE).body
+            return self._engine.run(sql, fmt, values, settings or {}, self._database).body
         except self._fault as error:
             raise _fault(str(error.code), error.message) from None
 
