@@ -21,6 +21,7 @@ Limits: not for `processing_guarantee="exactly_once"` and not for Faust tables (
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -97,7 +98,9 @@ def _patient(fetch: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[b
         began = time.monotonic()
         found = await fetch(*args)
         if not found and time.monotonic() - began < _FETCH_WAIT_MS / 2000:
-            await asyncio.sleep(_EMPTY_FETCH_PAUSE_S)
+            # aiokafka cancels its fetches when it closes or a partition goes, awaits them, and expects no exception.
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(_EMPTY_FETCH_PAUSE_S)
         return found
 
     return patient
@@ -127,6 +130,9 @@ class Consumer(driver.Consumer):
         self._delivered: dict[TP, deque[_Delivered]] = {}
         self._by_identity: dict[int, _Delivered] = {}
         self._next_offset: dict[TP, int] = {}
+        self._fetching = asyncio.Lock()
+        """Held while a fetch is out. A fetch that began before a rebalance may return up to a second after it: records
+        that `read_one` asked for, or that were read before the seek. `perform_seek` waits for it."""
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -135,8 +141,13 @@ class Consumer(driver.Consumer):
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Message]]:  # noqa: ASYNC109 (Faust's signature)
         """One message per partition of one fetch; nothing once the flow stops or the generation changes."""
-        records, active = await self._wait_next_records(timeout)
-        generation = self.app.consumer_generation_id
+        if not self.flow_active:
+            await self.wait(cast(Any, self.can_resume_flow))
+        async with self._fetching:
+            if not self.flow_active:
+                return
+            records, active = await self._wait_next_records(timeout)
+            generation = self.app.consumer_generation_id
         if not records or self.should_stop:
             return
         for tp, batch in records.items():
@@ -225,6 +236,10 @@ class Consumer(driver.Consumer):
 
     async def perform_seek(self) -> None:
         """Go where the ledger says, else where the group committed. Runs once before an assignment's first fetch."""
+        async with self._fetching:
+            await self._perform_seek()
+
+    async def _perform_seek(self) -> None:
         assignment = {TP(tp.topic, tp.partition) for tp in self.assignment()}
         for tp in assignment:
             self._forget(tp)
