@@ -1,0 +1,117 @@
+"""The report as one HTML page: no script, no network, no font of its own. Everything from the ledger is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, StrictUndefined
+
+from streams.report import charts
+from streams.report.figures import Pair, Report
+from streams.report.money import change, exact, percent, short, shown
+from streams.report.sums import Sums
+
+MOST_ROWS = 40
+"""Rows of a table on the page; what is beyond is one row `others` there, and in full in the CSV files."""
+
+_HERE = Path(__file__).parent
+
+Groups = Sequence[tuple[tuple[str, ...], Pair]]
+
+
+def page(report: Report) -> str:
+    """The page as text. The same report gives the same bytes."""
+    late = Sums()
+    for one in report.late:
+        late += one.sums
+    template = _environment().from_string((_HERE / "page.html.j2").read_text("utf-8"))
+    return template.render(
+        r=report,
+        css=(_HERE / "page.css").read_text("utf-8").strip(),
+        version=_version(),
+        most=MOST_ROWS,
+        notices=notices(report),
+        charts={
+            "spend": charts.daily_spend(report),
+            "running": charts.cumulative_spend(report),
+            "tokens": charts.daily_tokens(report),
+        },
+        legend=charts.legend(report),
+        teams=[((team,), pair) for (_, team), pair in report.teams.items()],
+        classes=_classes(report),
+        late=late,
+        late_after=sum(one.after_close for one in report.late),
+        late_after_cost=sum(one.after_close_cost for one in report.late),
+        width=_width,
+        others=_others,
+    )
+
+
+def notices(report: Report) -> list[str]:
+    """What a reader must know before the figures, in plain words; most often nothing."""
+    said = []
+    if report.ledger_calls and report.period.is_running(report.made_at):
+        said.append(f"{report.period.name} is not over yet: the figures will grow.")
+    if report.total.unpriced:
+        said.append(
+            f"{report.total.unpriced:,} of {report.total.calls:,} calls have no price and are in no amount: "
+            "the true spend is higher."
+        )
+    after = sum(one.after_close for one in report.late)
+    if after:
+        cost = shown(sum(one.after_close_cost for one in report.late))
+        if after == report.total.calls:
+            said.append(
+                f"All {after:,} calls came {report.late_hours} hours or more after the period was over, "
+                "as when recorded calls are replayed."
+            )
+        else:
+            said.append(
+                f"{after:,} calls (${cost}) came {report.late_hours} hours or more after the period was over: "
+                "a report made earlier showed less."
+            )
+    return said
+
+
+def _classes(report: Report) -> list[tuple[str, int, int]]:
+    now, before = report.total, report.total_before
+    return [
+        ("Uncached input", now.uncached, before.uncached),
+        ("Cache read", now.cache_read, before.cache_read),
+        ("Cache write", now.cache_write, before.cache_write),
+        ("Output", now.output, before.output),
+        ("of it reasoning", now.reasoning, before.reasoning),
+    ]
+
+
+def _width(cost: int, groups: Groups) -> str:
+    """Percent of the longest bar."""
+    longest = max(now.cost for _, (now, _before) in groups)
+    return f"{100 * cost / longest:.1f}" if longest else "0"
+
+
+def _others(groups: Groups) -> Pair:
+    """The sums of what the page does not list."""
+    now, before = Sums(), Sums()
+    for _, (this, that) in groups[MOST_ROWS:]:
+        now, before = now + this, before + that
+    return now, before
+
+
+def _version() -> str:
+    try:
+        return version("spendstream")
+    except PackageNotFoundError:
+        return "(not installed)"
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
+    filters: dict[str, Any] = {"exact": exact, "shown": shown, "short": short, "percent": percent, "change": change}
+    environment.filters.update(filters)
+    return environment
