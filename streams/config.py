@@ -56,7 +56,7 @@ class Settings(BaseModel):
         description="Calls that make one ledger insert; an insert is at most about twice that.",
     )
     flush_seconds: float = Field(
-        0.5, gt=0, le=60, description="The longest a call waits for its ledger insert, in seconds."
+        0.3, gt=0, le=60, description="The longest a call waits for its ledger insert, in seconds."
     )
     fetch_records: int = Field(
         4_000, ge=1, le=50_000, description="Most records that one fetch hands on; the unit of work of the meter."
