@@ -1,0 +1,9 @@
+-- Spend by day (UTC) and tier.
+-- Columns: day (time), tier (label), spend (USD).
+-- Order: day, tier
+-- Reads: hours
+SELECT toStartOfDay(hour) AS day, tier, toFloat64(sum(cost_usd)) AS spend
+FROM intake
+WHERE outcome = 'call' AND @hours AND @filter(team, tier, model)
+GROUP BY day, tier
+ORDER BY day, tier
