@@ -24,8 +24,10 @@ from streams.detect.habit import SIGNALS, Mark, Root, Run
 from streams.detect.incident import Event, Incident
 from streams.detect.models import Baseline, Net
 from streams.detect.order import Orderer
-from streams.detect.signal import PAGING, Signal
+from streams.detect.series import TELL, SeriesScorer
+from streams.detect.signal import PAGING, Signal, dollars
 
+BILL_MS = 5 * MINUTE_MS
 FLEET = "fleet"
 """The agent id of incidents that belong to no single agent."""
 
@@ -47,6 +49,8 @@ class Detector:
         self.minute = -(2**62)
         self.hour = -(2**62)
         self.seen = 0
+        self.bill = SeriesScorer()
+        self.spent = 0
         self._deadlines: list[tuple[int, str]] = []
         self._signals: list[Signal] = []
 
@@ -116,6 +120,7 @@ class Detector:
         cost = cost_or_none or 0
         agent_id, run_id = call.agent_id, call.run_id
         self.seen += 1
+        self.spent += cost
         families = self.families
         run = families.runs.get(run_id) if run_id is not None else families.lone.get(agent_id)
         if run is None:
@@ -296,6 +301,9 @@ class Detector:
         minute = at - at % MINUTE_MS
         if minute <= self.minute:
             return
+        step = minute // BILL_MS
+        if step > self.minute // BILL_MS and self.minute > 0:
+            self._bill(self.minute // BILL_MS, step)
         self.minute = minute
         self.book.tick(minute)
         due = self._deadlines
@@ -340,6 +348,31 @@ class Detector:
         root.incident = self.book.start(root.key, signal)
 
     # -- the fleet
+
+    def _bill(self, step: int, now: int) -> None:
+        """The whole bill in five-minute steps, empty ones included (two days of them at most)."""
+        spent, self.spent = self.spent, 0
+        score, at = self.bill(step * BILL_MS, float(spent)), step
+        for empty in range(max(step + 1, now - 576), now):
+            self.bill(empty * BILL_MS, 0.0)
+        if score >= TELL and spent >= self.config.spend_min:
+            signal = Signal(
+                kind="spend_spike",
+                agent_id=FLEET,
+                run_id=None,
+                call_id=f"{FLEET}@{at * BILL_MS}",
+                time=(at + 1) * BILL_MS,
+                first_call_id=f"{FLEET}@{at * BILL_MS}",
+                first_time=at * BILL_MS,
+                calls=0,
+                cost=spent,
+                score=score / TELL,
+                ready=True,
+                page=False,
+                evidence=f"all agents together spent {dollars(spent)} in five minutes, unlike their own days so far",
+            )
+            self._signals.append(signal)
+            self.book.start(FLEET, signal)
 
     def _born(self, call: Seen, cost: int) -> None:
         """A new root agent: one more that may be the old one under another name."""

@@ -11,16 +11,13 @@ from streams.evaluate.read import SeenCall
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """`runs`: the runs it names (empty: the agent as a whole). `at`: event time in milliseconds. `pages`: how often
-    it woke somebody.
-    """
+    """`runs`: the runs it names (empty: the agent as a whole). `at`: event time in milliseconds."""
 
     kind: str
     agent_id: str
     runs: tuple[str, ...]
     at: int
     page: bool
-    pages: int = 1
     evidence: str = ""
     severity: str = "warning"
     ready: bool = True
@@ -39,28 +36,28 @@ def of_detector(
 
 
 def of_events(events: Sequence[Event]) -> list[Alarm]:
-    """One alarm an incident, as of the moment it first paged (or opened, if it never did)."""
-    first: dict[str, tuple[int, Event]] = {}
-    last: dict[str, Event] = {}
-    pages: dict[str, int] = {}
+    """An alarm each time an incident pages (it opens, rises above a ticket, or opens again); one for a ticket that
+    never does.
+    """
+    last = {event.incident.id: event.incident for event in events}
+    paged: set[str] = set()
+    told: list[Event] = []
     for event in events:
-        key = event.incident.id
-        if key not in first or (not first[key][1].incident.page and event.incident.page):
-            first[key] = (event.at, event)
-        if event.change in ("opened", "reopened") and event.incident.page:
-            pages[key] = pages.get(key, 0) + 1
-        last[key] = event
+        incident = event.incident
+        if incident.page and (event.change in ("opened", "reopened") or incident.id not in paged):
+            paged.add(incident.id)
+            told.append(event)
+    told += [event for event in events if event.change == "opened" and event.incident.id not in paged]
     return [
         Alarm(
             event.incident.kind,
             event.incident.agent_id,
-            tuple(last[key].incident.runs) if event.incident.run_id else (),
-            at,
+            tuple(last[event.incident.id].runs) if event.incident.run_id else (),
+            event.at,
             event.incident.page,
-            max(pages.get(key, 1), 1),
-            event.incident.evidence,
-            last[key].incident.severity,
-            event.incident.ready,
+            evidence=event.incident.evidence,
+            severity=last[event.incident.id].severity,
+            ready=event.incident.ready,
         )
-        for key, (at, event) in first.items()
+        for event in told
     ]

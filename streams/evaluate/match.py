@@ -105,7 +105,7 @@ def match(alarms: Sequence[Alarm], labelled: Sequence[Truth]) -> Matched:
         if hits:
             alarm = alarms[min(hits, key=lambda n: alarms[n].at)]
             before = bisect_right(truth.times, alarm.at)
-            found.alarm, found.pages, found.delay_calls = alarm, sum(alarms[n].pages for n in hits), before
+            found.alarm, found.pages, found.delay_calls = alarm, len(hits), before
             found.delay_ms = max(0, alarm.at - truth.times[0]) if truth.times else 0
             found.delay_cost = sum(truth.costs[:before])
         out.labels.append(found)
