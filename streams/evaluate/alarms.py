@@ -11,7 +11,9 @@ from streams.evaluate.read import SeenCall
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """`runs`: the runs it names (empty: the agent as a whole). `at`: event time in milliseconds."""
+    """`runs`: the runs it names (empty: the agent as a whole). `at`: event time in milliseconds. `incident`: its id,
+    where one incident may alarm again.
+    """
 
     kind: str
     agent_id: str
@@ -21,6 +23,7 @@ class Alarm:
     evidence: str = ""
     severity: str = "warning"
     ready: bool = True
+    incident: str = ""
 
 
 def of_detector(
@@ -58,6 +61,7 @@ def of_events(events: Sequence[Event]) -> list[Alarm]:
             evidence=event.incident.evidence,
             severity=last[event.incident.id].severity,
             ready=event.incident.ready,
+            incident=event.incident.id,
         )
         for event in told
     ]

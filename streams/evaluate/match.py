@@ -88,6 +88,7 @@ def match(alarms: Sequence[Alarm], labelled: Sequence[Truth]) -> Matched:
     """Match alarms (those that page, usually) to labels."""
     out = Matched()
     used: set[int] = set()
+    told: set[str] = set()  # a false incident that opens again is one false incident
     for truth in labelled:
         label = truth.label
         if label.get("scope") == "benign":
@@ -113,7 +114,8 @@ def match(alarms: Sequence[Alarm], labelled: Sequence[Truth]) -> Matched:
         if number in used:
             out.true += 1
             out.true_kinds[alarm.kind] += 1
-        else:
+        elif not alarm.incident or alarm.incident not in told:
+            told.add(alarm.incident)
             out.false.append(alarm)
     for truth in labelled:
         if truth.label.get("scope") == "benign":
