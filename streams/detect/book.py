@@ -42,6 +42,26 @@ class Book:
         out, self._events = self._events, []
         return out
 
+    def pending(self) -> list[Event]:
+        """The events that were not drained yet; they stay."""
+        return list(self._events)
+
+    def resume(self, pending: list[Event]) -> None:
+        """Go on with events that were pending elsewhere."""
+        self._events = pending
+
+    def links(self, incident: Incident) -> tuple[list[Run], tuple[int, int] | None]:
+        """The runs that point at an open incident, and the totals before its first call."""
+        return self._runs.get(incident.id, []), self._base.get(incident.id)
+
+    def link(self, incident: Incident, runs: list[Run], base: tuple[int, int] | None) -> None:
+        """Take an open incident over from elsewhere."""
+        self.open[incident.id] = incident
+        if runs:
+            self._runs[incident.id] = runs
+        if base is not None:
+            self._base[incident.id] = base
+
     def take(self, signal: Signal, run: Run, whole: bool) -> Incident:
         """Fold a signal into the incident of its run or agent, or begin one."""
         root = run.root

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.detect import DetectConfig, Detector, Event
+from streams.detect.parts import assemble, fleet_part, root_part
 from streams.evaluate.read import SeenCall, from_dicts, reported
 from streams.simulate import simulate
 from tests.unit.detect.calls import HOUR, call, feed, loop, opened, run
@@ -59,6 +60,16 @@ def test_cut_anywhere_and_restored_goes_on_identically(cut: int, whole: list[Eve
     second = Detector.restore(first.state())
     play(second, CALLS[cut:], COSTS[cut:], 700)
     assert before + ended(second) == whole
+
+
+@pytest.mark.parametrize("cut", [1, 3000, 7001, 11_000])
+def test_parts_put_together_go_on_identically(cut: int, whole: list[Event]) -> None:
+    first = Detector()
+    play(first, CALLS[:cut], COSTS[:cut], 300)
+    keys = sorted(first.families.roots, reverse=True)
+    second = assemble(fleet_part(first), [root_part(first, key) for key in keys])
+    play(second, CALLS[cut:], COSTS[cut:], 300)
+    assert ended(second) == whole
 
 
 def test_state_after_restore_is_the_same_state() -> None:
