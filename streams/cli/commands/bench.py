@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from streams.cli.options import json_option
@@ -30,8 +32,8 @@ def command(
 ) -> None:
     """Measure throughput, CPU a call, delay, memory, and each step; docs/benchmark.md says how.
 
-    Parts: spendstream, stock_faust, quix, raw_aiokafka, latency, agents, steps, growth. It starts brokers and workers of
-    its own on scratch directories. quix needs `pip install 'spendstream[bench]'`.
+    Parts: spendstream, stock_faust, quix, raw_aiokafka, latency, agents, steps, growth. It starts brokers and workers
+    of its own on scratch directories. quix needs `pip install 'spendstream[bench]'`.
 
     \b
     Examples:
@@ -43,14 +45,9 @@ def command(
     from streams.bench.run import BenchOptions, run
     from streams.cli.output import one_json, result_only
 
-    changes = {
-        "calls": calls,
-        "agents": agents,
-        "runs": runs,
-        "growth": growth or None,
-        "only": frozenset(only) or None,
-    }
-    given = {name: value for name, value in changes.items() if value is not None}
+    changes = {"calls": calls, "agents": agents, "runs": runs}
+    given: dict[str, Any] = {name: value for name, value in changes.items() if value is not None}
+    given |= {"growth": growth, "only": frozenset(only)}
     options = BenchOptions.quick(**given) if quick else BenchOptions(**given)
     with result_only() as say:
         result = run(options, lambda line: click.echo(line, err=True))
