@@ -199,7 +199,10 @@ def judge(part: Part, model: type[Model], latest_ms: int) -> Model | Fault:
         first = errors[0]
         field = str(first["loc"][0]) if first["loc"] else ""
         detail = "; ".join(_say(item["loc"], item["msg"]) for item in errors[:5])
-        return Fault(reason_of(first["type"], field), detail[:DETAIL_MAX], _keep(value, model))
+        # Of an optional field null was dropped before: what is null here is a required one, and as good as absent.
+        is_null = len(first["loc"]) == 1 and value.get(field, "") is None
+        reason = "missing_field" if is_null else reason_of(first["type"], field)
+        return Fault(reason, detail[:DETAIL_MAX], _keep(value, model))
     if (getattr(verdict, "time", None) or 0) > latest_ms:
         detail = "time: More than 24 hours after the record's Kafka timestamp"
         return Fault("time_in_future", detail, _keep(value, model))
