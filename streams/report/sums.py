@@ -11,7 +11,7 @@ K = TypeVar("K", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Sums:
-    """Calls; tokens as the contract counts them (input includes cached, output includes reasoning); cost in pico-USD."""
+    """Calls; tokens as the contract counts them (input includes cached, output reasoning); cost in pico-USD."""
 
     calls: int = 0
     input: int = 0
