@@ -4,12 +4,13 @@ that called.
 Contract: `assemble(fleet_part(d), [root_part(d, key) for key in d.families.roots])` goes on as `d` would. Parts must
 be taken at one moment (between two batches); a checkpoint may keep an agent's older part if the agent made no call
 and no minute passed with an incident of its own since. Sub-agents beyond `max_members` that carry no run id are begun
-anew. Bytes are pickles: trust their source.
+anew. Bytes are compressed pickles: trust their source.
 """
 
 from __future__ import annotations
 
 import pickle
+import zlib
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,11 +21,20 @@ from streams.detect.incident import Incident
 _APART = ("config", "families", "book")
 
 
+def _pack(value: Any) -> bytes:
+    # level 1 takes 40 us an agent and leaves 40 %; level 6 leaves 37 %
+    return zlib.compress(pickle.dumps(value, protocol=5), 1)
+
+
+def _unpack(part: bytes) -> Any:
+    return pickle.loads(zlib.decompress(part))
+
+
 def fleet_part(detector: Detector) -> bytes:
     """All that belongs to no single root agent."""
     kept: dict[str, Any] = {name: value for name, value in detector.__dict__.items() if name not in _APART}
     incidents = [incident for incident in detector.book.open.values() if incident.agent_id == FLEET]
-    return pickle.dumps((1, detector.config, kept, incidents, detector.book.pending()), protocol=5)
+    return _pack((1, detector.config, kept, incidents, detector.book.pending()))
 
 
 def root_part(detector: Detector, key: str) -> bytes:
@@ -35,12 +45,12 @@ def root_part(detector: Detector, key: str) -> bytes:
         lone = None
     incidents = [incident for incident in detector.book.open.values() if incident.agent_id == key]
     links = [(incident, *detector.book.links(incident)) for incident in incidents]
-    return pickle.dumps((root, lone, links), protocol=5)
+    return _pack((root, lone, links))
 
 
 def assemble(fleet: bytes, roots: Iterable[bytes]) -> Detector:
     """A detector from its parts; the order of the roots does not matter."""
-    version, config, kept, incidents, pending = pickle.loads(fleet)
+    version, config, kept, incidents, pending = _unpack(fleet)
     if version != 1:
         raise ValueError(f"detector state of version {version} cannot be read by version 1")
     detector = Detector(config)
@@ -49,7 +59,7 @@ def assemble(fleet: bytes, roots: Iterable[bytes]) -> Detector:
     for incident in incidents:
         detector.book.link(incident, [], None)
     for part in roots:
-        _add(detector, *pickle.loads(part))
+        _add(detector, *_unpack(part))
     return detector
 
 
