@@ -12,18 +12,18 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from streams.bench.load import LoadRecord
 from streams.kafka_admin import ensure_topics, topic_spec
 from streams.meter.route import Router
-from streams.worker import CALLS_RECORD_BYTES
 
 BY_AGENT = "spendstream.bench.by_agent"
 """The same values as `spendstream.calls`, keyed by agent: a sum per agent is then one state per key."""
 
 _IN_FLIGHT = 16
+_RECORD_BYTES = 8 << 20  # as the worker makes its topic, else it says that the topic differs
 
 
 async def create(bootstrap: str, topic: str, partitions: int) -> None:
     """Make a topic as the worker would make it."""
     spec = topic_spec(
-        topic, partitions, retention_ms=7 * 86_400_000, log_append_time=True, max_message_bytes=CALLS_RECORD_BYTES
+        topic, partitions, retention_ms=7 * 86_400_000, log_append_time=True, max_message_bytes=_RECORD_BYTES
     )
     await ensure_topics(bootstrap, [spec])
 
