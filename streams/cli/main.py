@@ -79,7 +79,7 @@ def group(debug: bool) -> None:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run a command line and return its exit code; never raises."""
+    """Run a command line and return its exit code; never raises, not even SystemExit."""
     debug = "--debug" in arguments
     try:
         code = group.main(list(arguments), prog_name="spendstream", standalone_mode=False)
@@ -88,6 +88,8 @@ def run(arguments: Sequence[str]) -> int:
     except click.ClickException as error:
         error.show()
         return WRONG_USAGE if isinstance(error, click.UsageError) else FAILED
+    except SystemExit as end:  # click, when whoever read our output has gone
+        return end.code if isinstance(end.code, int) else FAILED
     except (click.Abort, KeyboardInterrupt):
         return _say("stopped", FAILED)
     except BrokenPipeError:

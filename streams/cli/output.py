@@ -42,7 +42,20 @@ def result_only() -> Iterator[Callable[[str | bytes], None]]:
             os.dup2(saved, 1)
             os.close(saved)
         for answer in answers:
-            click.echo(answer, file=real, nl=isinstance(answer, str))
+            _write(real, answer)
+
+
+def _write(stream: Any, answer: str | bytes) -> None:
+    """All of it: unbuffered (PYTHONUNBUFFERED), one write to a pipe may take a part only and say nothing."""
+    binary = getattr(stream, "buffer", None)
+    if binary is None:
+        click.echo(answer, file=stream, nl=isinstance(answer, str))
+        return
+    stream.flush()
+    left = memoryview(answer if isinstance(answer, bytes) else f"{answer}\n".encode("utf-8", "backslashreplace"))
+    while left:
+        left = left[binary.write(left) :]
+    binary.flush()
 
 
 def _divert(stream: Any) -> int | None:

@@ -15,6 +15,7 @@ from streams.cli.commands.sql import _drawn
 from streams.cli.main import CommandFolder, group, run
 from streams.cli.output import one_json, result_only
 from streams.cli.reach import HttpLedger, parameter, reach
+from streams.config import Settings
 from streams.errors import LedgerError, SettingsError, SpendstreamError, Unavailable, UsageError
 
 
@@ -112,7 +113,7 @@ def test_settings_are_listed_with_their_meaning(capsys: pytest.CaptureFixture[st
     assert run(["worker", "--help"]) == 0
     said = capsys.readouterr().out
     assert "SPENDSTREAM_FLUSH_SECONDS" in said
-    assert "[0.5]" in said
+    assert f"[{Settings.model_fields['flush_seconds'].default}]" in said
 
 
 def test_help_imports_nothing_heavy() -> None:
