@@ -34,6 +34,9 @@ from streams.usage.http import WorkerHttp
 
 log = structlog.get_logger("spendstream.worker")
 
+CALLS_RECORD_BYTES = 8 << 20
+"""Kafka's default of 1 MB would refuse at the router what the meter rejects with a reason (above 4 MiB) or counts."""
+
 USAGE_RETENTION_MS = 24 * 3600 * 1000
 """Usage is said again after a restart and the ledger has it all: a day is for readers of the topic."""
 
@@ -106,6 +109,7 @@ class Worker:
                     replication_factor=settings.replication,
                     retention_ms=int(settings.calls_retention_hours * 3_600_000),
                     log_append_time=True,
+                    max_message_bytes=CALLS_RECORD_BYTES,
                 ),
                 topic_spec(
                     topics.USAGE,
