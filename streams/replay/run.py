@@ -1,10 +1,10 @@
 """One replay, from files to figures.
 
-    1. publish   every line as it is; never more than `AHEAD` records before the ledger, so that neither broker nor
-                 worker piles up (an embedded broker holds records in memory)
-    2. wait      until the ledger's positions have passed all of them
-    3. wait      for the calls that the meter sent on to their own partition
-    4. count     what the ledger holds at exactly these positions, and sum up the ledger
+1. publish   every line as it is; never more than `AHEAD` records before the ledger, so that neither broker nor
+             worker piles up (an embedded broker holds records in memory)
+2. wait      until the ledger's positions have passed all of them
+3. wait      for the calls that the meter sent on to their own partition
+4. count     what the ledger holds at exactly these positions, and sum up the ledger
 """
 
 from __future__ import annotations
