@@ -1,4 +1,4 @@
--- Calls, tokens and spend in the event time [{from}, {to}) (epoch ms) in steps of {step} seconds, filtered as `top_groups`.
+-- Calls, tokens and spend in the event time [{from}, {to}) (epoch ms) in steps of {step} seconds, filtered as `top_groups`, and by run.
 -- Columns: at_ms (begin of the step), calls, errors, unpriced, input_tokens, output_tokens, cost_usd.
 SELECT
     toUnixTimestamp(toStartOfInterval(c.time, toIntervalSecond({step:UInt32}))) * 1000 AS at_ms,
@@ -15,5 +15,6 @@ WHERE c.time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND c.time < fromU
     AND ({team:String} = '*' OR c.team_id = {team:String})
     AND ({tier:String} = '*' OR c.tier = {tier:String})
     AND ({model:String} = '*' OR c.request_model = {model:String})
+    AND ({run:String} = '*' OR c.run_id = {run:String})
 GROUP BY at_ms
 ORDER BY at_ms

@@ -24,6 +24,8 @@ class Scope:
     team: str = ANY
     tier: str = ANY
     model: str = ANY
+    run: str = ANY
+    """Of `trend` and `calls` only; empty: calls without a run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Arrivals:
     delay_p99_ms: float | None
     last_ms: int
     """The last write; 0 when nothing arrived."""
+    newest_ms: int = 0
+    """The newest event time among the calls; 0 when there is none."""
 
     @property
     def calls_per_s(self) -> float:

@@ -57,7 +57,7 @@ def arrivals(reader: Reader, clock_ms: int, seconds: float) -> Arrivals:
     [row] = _ask(reader, "top_arrivals", since=clock_ms - int(seconds * 1000))
     some = row[8] != 0 and row[7]
     p50, p99 = (float(row[7][0]), float(row[7][1])) if some else (None, None)
-    return Arrivals(seconds, int(row[0]), int(row[1]), int(row[2]), p50, p99, int(row[8]))
+    return Arrivals(seconds, int(row[0]), int(row[1]), int(row[2]), p50, p99, int(row[8]), int(row[9]))
 
 
 def groups(
@@ -72,15 +72,15 @@ def trend(reader: Reader, scope: Scope, step_s: int) -> list[Point]:
     """Spend in `scope` in steps that have calls, oldest first."""
     return [
         Point(int(r[0]), int(r[1]), int(r[2]), int(r[3]), int(r[4]), int(r[5]), _usd(r[6]))
-        for r in _ask(reader, "top_trend", **_scope(scope), step=step_s)
+        for r in _ask(reader, "top_trend", **_scope(scope), run=scope.run, step=step_s)
     ]
 
 
-def calls(reader: Reader, scope: Scope, run_id: str, limit: int = 300) -> list[CallLine]:
-    """The newest calls of a run, newest first; with an empty run those of `scope.agent` without one."""
+def calls(reader: Reader, scope: Scope, limit: int = 300) -> list[CallLine]:
+    """The newest calls of `scope.run`, newest first; with an empty run those of `scope.agent` without one."""
     asked = _scope(scope)
     keep = {name: asked[name] for name in ("from", "to", "ingested", "agent")}
-    return [_call(row) for row in _ask(reader, "top_calls", **keep, run=run_id, limit=limit)]
+    return [_call(row) for row in _ask(reader, "top_calls", **keep, run=scope.run, limit=limit)]
 
 
 def runs(reader: Reader, scope: Scope, run_ids: Sequence[str]) -> dict[str, RunSpend]:
