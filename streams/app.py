@@ -64,6 +64,9 @@ class WorkerPositions:
         """Usage first: its windows must be empty before the meter publishes anything new."""
         assert self.meter is not None
         assert self.usage is not None
+        if not committed:  # a worker in reserve: what it had was revoked before
+            self.assigned.set()
+            return {}
         usage = {tp for tp in committed if tp.topic == topics.USAGE}
         await self.meter.retried("usage windows", partial(self.usage.on_assigned, usage, consumer))
         starts = await self.meter.on_assigned(committed, consumer)

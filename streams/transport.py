@@ -259,6 +259,12 @@ class Consumer(driver.Consumer):
             if start is not None:
                 self._next_offset[tp] = start
 
+    async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        """Also tells who got nothing to read: Faust does not seek then, and a worker in reserve is a ready one."""
+        await super().on_partitions_assigned(assigned, generation_id)
+        if not assigned:
+            await self._positions().on_assigned({}, self)
+
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
         """Flush first, then let Faust stop the flow, commit and hand over."""
         partitions = {TP(tp.topic, tp.partition) for tp in revoked}

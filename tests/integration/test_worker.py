@@ -385,3 +385,28 @@ def test_a_second_worker_takes_its_share_and_all_is_counted_once(settings: Setti
     assert database.rows("SELECT count(), uniqExact(id) FROM calls") == [(1800, 1800)]
     positions_are_unique_and_dense(database)
     assert database.rows("SELECT DISTINCT incarnation FROM epochs WHERE event = 'start'") == [(1,)]
+
+
+def test_a_worker_in_reserve_is_ready_and_takes_over(settings: Settings, database: Database) -> None:
+    """More workers than partitions: the one without any is healthy, and answers from the ledger."""
+    alone = settings.model_copy(update={"partitions": 1})
+    spare = alone.model_copy(update={"worker_id": settings.worker_id + ".2", "data_dir": settings.data_dir / "2"})
+
+    async def main() -> None:
+        async with producing(alone) as producer, working(alone, database) as first:
+            await publish(producer, calls_of(0, 10))
+            await until(database, "1", 10)
+            async with working(spare, database) as second:
+
+                async def settled() -> bool:
+                    owned = sorted([len(first.meter.owned), len(second.meter.owned)])
+                    return owned == [0, 1] and first.is_ready() and second.is_ready()
+
+                await holds(settled)
+                assert [(await get(worker, "/ready"))[0] for worker in (first, second)] == [200, 200]
+                await publish(producer, calls_of(5, 10))
+                await until(database, "1", 20)
+
+    run(main)
+    assert database.rows("SELECT count(), uniqExact(id) FROM calls") == [(15, 15)]
+    positions_are_unique_and_dense(database)
