@@ -125,7 +125,8 @@ def _conditions(sql: str, variables: Mapping[str, str | list[str]]) -> str:
 
 def _arguments(sql: str, opening: int) -> tuple[list[str], int]:
     """Arguments of the bracket at `opening` and where it ends. As in Grafana, quotes do not hide brackets or commas."""
-    depth, start, found = 0, opening + 1, []
+    found: list[str] = []
+    depth, start = 0, opening + 1
     for at in range(opening, len(sql)):
         match sql[at]:
             case "(":

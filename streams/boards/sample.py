@@ -1,8 +1,8 @@
 """A made-up ledger for the boards: every panel has something to show, and names are as hostile as routers can send.
 
-Rows are written by ClickHouse itself, from their number alone: the same `Sample` gives the same ledger. Calls come in runs
-of 40, in time order with a daily rhythm; among them are duplicates, rejects, unpriced, denied, escalated and late ones.
-For pictures and measurements; what calls cost here is no price of anybody's.
+Rows are written by ClickHouse itself, from their number alone: the same `Sample` gives the same ledger. Calls come
+in runs of 40, in time order with a daily rhythm; among them are duplicates, rejects, unpriced, denied, escalated and
+late ones. For pictures and measurements; what calls cost here is no price of anybody's.
 """
 
 from __future__ import annotations
