@@ -28,6 +28,9 @@ from streams.worker import Worker
 SESSION_SECONDS = 6.0
 """The embedded broker and worker share a machine: a silent worker is a dead one much sooner than over a network."""
 
+RETENTION_HOURS = 1.0
+"""The embedded broker keeps its log in memory, about 2 KB a record; the worker beside it reads within seconds."""
+
 
 class EmbeddedSystem:
     """See the module. `worker`, `database` and `running` are there once it is started."""
@@ -61,6 +64,7 @@ class EmbeddedSystem:
                     "clickhouse_url": SecretStr(f"chdb://{owned.layout.ledger}"),
                     "worker_id": self._settings.worker_id or "embedded",
                     "data_dir": owned.layout.tmp,
+                    "calls_retention_hours": min(self._settings.calls_retention_hours, RETENTION_HOURS),
                     "session_timeout_seconds": min(self._settings.session_timeout_seconds, SESSION_SECONDS),
                 }
             )
