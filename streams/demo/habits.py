@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,8 +90,8 @@ def cached(made: Row, model: Model, known: int) -> Row:
     return made
 
 
-def attempts(run: Run, at_ms: int, made: Row) -> Iterator[Step]:
-    """The call, behind its failed attempts if it has any, each after a longer pause."""
+def attempts(run: Run, at_ms: int, made: Row) -> Generator[Step, None, int]:
+    """The call, behind its failed attempts if it has any, each after a longer pause; returns when it was done."""
     before: Row | None = None
     for attempt in range(1, 5):
         fails = attempt < 4 and run.rng.random() < run.agent.failing
@@ -106,9 +106,10 @@ def attempts(run: Run, at_ms: int, made: Row) -> Iterator[Step]:
             current.pop("reasoning_output_tokens", None)
         yield Step(at_ms, current)
         if not fails:
-            return
+            break
         before = current
         at_ms += int(1000 * 2**attempt * run.rng.uniform(0.6, 1.4))
+    return at_ms
 
 
 def work_of(run: Run, at_ms: int) -> Work:
@@ -138,9 +139,7 @@ def chat(run: Run, at_ms: int) -> Work:
                      "task_class": "complex"}  # fmt: skip
             model = run.agent.second
         made = cached(row(run, model, context, run.about(220), **more), model, context - 500 if turn else 0)
-        for step in attempts(run, at_ms, made):
-            yield step
-            at_ms = step.at_ms
+        at_ms = yield from attempts(run, at_ms, made)
         context += made["output_tokens"] + run.about(160)
         at_ms += run.pause_ms(45)
 
@@ -155,9 +154,7 @@ def coding(run: Run, at_ms: int) -> Work:
         made = row(run, model, context, out, tool_name=tool, task_class="complex")
         if model.provider == "openai":
             made["reasoning_output_tokens"] = out // 2
-        for step in attempts(run, at_ms, cached(made, model, known)):
-            yield step
-            at_ms = step.at_ms
+        at_ms = yield from attempts(run, at_ms, cached(made, model, known))
         known = context
         context += out + run.about(growth, 0.7)
         if context > model.window:
@@ -191,9 +188,7 @@ def job(run: Run, at_ms: int) -> Work:
             limited = {"status": "rate_limited", "http_status": 429, "output_tokens": 0, "time": at_ms}
             yield Step(at_ms, made | limited)
             at_ms += run.pause_ms(2)
-        for step in attempts(run, at_ms, made):
-            yield step
-            at_ms = step.at_ms
+        at_ms = yield from attempts(run, at_ms, made)
         at_ms += run.pause_ms(2.2 if batch else 5)
 
 
@@ -202,7 +197,7 @@ def orchestrator(run: Run, at_ms: int) -> Work:
     model, context = run.agent.model, run.about(7000, 0.3)
     for turn in range(run.about(7, 0.4)):
         made = row(run, model, context, run.about(600), task_class="complex")
-        yield from attempts(run, at_ms, made)
+        at_ms = yield from attempts(run, at_ms, made)
         if turn % 3 == 1:
             for number in range(run.about(4, 0.3)):
                 role = run.agent.roles[number % len(run.agent.roles)]
@@ -218,8 +213,6 @@ def subagent(run: Run, at_ms: int, role: str, parent_call: str, steps: int = 6) 
     context = own.about(4200, 0.3)
     for _ in range(own.about(steps, 0.4)):
         made = row(own, model, context, own.about(260), parent_call_id=parent_call, task_class="standard")
-        for step in attempts(own, at_ms, made):
-            yield step
-            at_ms = step.at_ms
+        at_ms = yield from attempts(own, at_ms, made)
         context += made["output_tokens"] + own.about(1300)
         at_ms += own.pause_ms(9)

@@ -15,6 +15,9 @@ from streams.top.figures import Arrivals, Line, RunSpend, Totals
 class DemoResult:
     """`seconds`: from the first call published until the last one was in the ledger; the others stand apart."""
 
+    from_ms: int
+    """Event time that was played, epoch ms."""
+    to_ms: int
     published: int
     totals: Totals
     """Of this demo."""
@@ -51,6 +54,8 @@ class DemoResult:
             "by_tier": {line.key: _spend(line) for line in self.tiers},
             "by_team": {line.key: _spend(line) for line in self.teams},
             "incidents": self.incidents,
+            "from_ms": self.from_ms,
+            "to_ms": self.to_ms,
             "seconds": round(self.seconds, 3),
             "calls_per_second": round(self.published / self.seconds, 1) if self.seconds else 0.0,
             "publish_to_ledger_ms": {"p50": self.arrivals.delay_p50_ms, "p99": self.arrivals.delay_p99_ms},

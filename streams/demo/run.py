@@ -126,6 +126,8 @@ async def run_demo(
     report = await asyncio.to_thread(audit, reader)
     stage.doing = "done"
     return DemoResult(
+        from_ms=scope.from_ms,
+        to_ms=scope.to_ms,
         published=published,
         totals=figures.totals,
         tiers=figures.tiers,

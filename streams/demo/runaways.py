@@ -89,7 +89,7 @@ def _loop(run: Run, at_ms: int, end_ms: int) -> Work:
     while at_ms < end_ms:
         made = row(run, run.agent.model, context, run.about(350, 0.1), tool_name="bash",
                    request_fingerprint=prints[number % 3])  # fmt: skip
-        yield from attempts(run, at_ms, cached(made, run.agent.model, context - 600))
+        at_ms = yield from attempts(run, at_ms, cached(made, run.agent.model, context - 600))
         at_ms += run.about(pause, 0.2)
         context, number = min(context + 60, 150_000), number + 1
 
@@ -113,7 +113,7 @@ def _sub_agents(run: Run, at_ms: int, end_ms: int) -> Work:
     pause, number = (end_ms - at_ms) / 140, 0
     while at_ms < end_ms:
         made = row(run, run.agent.model, run.about(30_000, 0.1), run.about(700, 0.2), task_class="complex")
-        yield from attempts(run, at_ms, made)
+        at_ms = yield from attempts(run, at_ms, made)
         for _ in range(3):
             number += 1
             role = f"{run.agent.roles[number % len(run.agent.roles)]}-{number}"
@@ -126,6 +126,6 @@ def _context(run: Run, at_ms: int, end_ms: int) -> Work:
     pause, context = (end_ms - at_ms) / 260, 24_000
     while at_ms < end_ms:
         made = row(run, run.agent.model, context, run.about(500, 0.4), tool_name="read_file")
-        yield from attempts(run, at_ms, made)
+        at_ms = yield from attempts(run, at_ms, made)
         context = min(context + run.about(900, 0.4), 195_000)
         at_ms += run.about(pause, 0.2)

@@ -267,7 +267,7 @@ class TopApp(App[None]):
     @staticmethod
     def _cell(text: str, column: Column) -> Text:
         style = ""
-        if text == "unpriced" or text.startswith(("error", "timeout", "rate_limited")):
+        if text == "unpriced" or text.startswith(("error", "timeout", "limited")):
             style = "yellow"
         elif column.title == "share":
             style = "green"

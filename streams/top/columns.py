@@ -79,14 +79,15 @@ def groups(look: Look, width: int) -> Table:
 
 def calls(look: Look, width: int) -> Table:
     """A run's calls."""
+    model = 17 if width < 110 else 28
     columns: list[tuple[int, Column, Callable[[CallLine], str]]] = [
         (0, Column("time UTC", 8, right=False), lambda call: clock(call.time_ms)),
         (0, Column("$", 8), lambda call: "unpriced" if call.cost_usd is None else money(call.cost_usd)),
         (0, Column("in", 6), lambda call: count(call.input_tokens)),
-        (2, Column("cached", 6), lambda call: _share(call.cached_tokens, call.input_tokens)),
+        (3, Column("cached", 6), lambda call: _share(call.cached_tokens, call.input_tokens)),
         (1, Column("out", 6), lambda call: count(call.output_tokens)),
-        (0, Column("status", 12, right=False), _status),
-        (3, Column("model", 22, right=False), lambda call: shortened(call.model, 22)),
+        (0, Column("status", 10, right=False), _status),
+        (2, Column("model", model, right=False), lambda call: shortened(call.model, model)),
         (4, Column("took", 7), lambda call: "" if call.latency_ms is None else f"{call.latency_ms / 1000:.1f} s"),
         (5, Column("tool", 12, right=False), lambda call: shortened(call.tool_name, 12)),
     ]
@@ -142,5 +143,5 @@ def _share(part: int, whole: int) -> str:
 
 
 def _status(call: CallLine) -> str:
-    again = f" #{call.attempt}" if call.attempt > 1 else ""
-    return f"{call.status}{again}"
+    status = "limited" if call.status == "rate_limited" else call.status
+    return shortened(f"{status} #{call.attempt}" if call.attempt > 1 else status, 10)
