@@ -49,7 +49,7 @@ class Source:
         self.through += len(calls)
         return [CellKey(agent, tier, second) for _, agent, tier, second, _ in calls]
 
-    def says(self, keys: Sequence[CellKey], max_cells: int = 5000) -> list[UsageStruct]:
+    def says(self, keys: Sequence[CellKey]) -> list[UsageStruct]:
         """Records as `streams.meter.emit` makes them, decoded again."""
         keys = sorted(set(keys), key=lambda key: (key.second, key.agent_id, key.tier))
         meter = partition_meter(self.number, epoch=self.epoch)
@@ -241,6 +241,19 @@ def test_an_earlier_state_of_a_partition_changes_nothing() -> None:
     windows.apply(again)
     windows.apply(new)
     assert shown(windows, "1s") == {(1_000_000, "a", "mid"): (3, 30, 3)}
+
+
+def test_all_records_of_one_flush_count_though_they_have_one_offset() -> None:
+    """Long flushes come in parts, and a cell of two batches of a flush is said twice: the later one is the whole."""
+    windows, source = Windows(KEEP), Source(0)
+    first = source.take([(0, "a", "mid", 1_000_000, 1)])
+    second = source.take([(0, "b", "mid", 1_000_001, 2)])
+    (old,) = source.says(first)
+    third = source.take([(0, "a", "mid", 1_000_000, 4)])
+    source.through = old.through_offset
+    for usage in (old, *source.says(second), *source.says(third)):
+        windows.apply(usage)
+    assert shown(windows, "1s") == {(1_000_000, "a", "mid"): (2, 20, 5), (1_000_001, "b", "mid"): (1, 10, 2)}
 
 
 def test_partitions_of_calls_add_up_and_do_not_overwrite_each_other() -> None:
