@@ -1,5 +1,5 @@
-"""Panels from named queries. What a column is (USD, tokens, share, ...) is said once, in the query's file; unit, decimals
-and colour follow from it here, so that tokens cannot be drawn as dollars.
+"""Panels from named queries. What a column is (USD, tokens, share, ...) is said once, in the query's file; unit,
+decimals and colour follow from it here, so that tokens cannot be drawn as dollars.
 
 Contract: a panel's `about` says what to do when the panel looks wrong. Ids are given by place on the board, positions
 by `place`: rows of a 24-column grid.
@@ -93,7 +93,8 @@ class Link:
     def url(self) -> str:
         """The link as Grafana takes it."""
         kept = "&".join(f"${{{name}:queryparam}}" for name in self.keep)
-        return f"/d/{self.uid}?${{__url_time_range}}&{kept}&var-{self.variable}=${{__data.fields.{self.column}:percentencode}}"
+        value = f"${{__data.fields.{self.column}:percentencode}}"
+        return f"/d/{self.uid}?${{__url_time_range}}&{kept}&var-{self.variable}={value}"
 
 
 def _source() -> common_models.DataSourceRef:

@@ -1,8 +1,9 @@
-"""Our own rules for boards, on the JSON: what Grafana accepts and a reader would still curse. Findings are lines of text.
+"""Our own rules for boards, on the JSON: what Grafana accepts and a reader would still curse. Findings are lines.
 
-- every panel has a title, a unit, and a description that says what to do (`If ...`); every table column has a heading and unit;
+- every panel has a title, a unit and a description that says what to do (`If ...`), every table column a heading
+  and a unit;
 - ids are unique, panels do not overlap and stay within 24 columns, uids are unique and at most 40 characters;
-- every query is a named one, as it stands in `sql/queries`; variables in it exist and are written in a form that quotes;
+- every query is a named one, as it stands in `sql/queries`; variables in it exist and are quoted by their form;
 - money columns are drawn as money and nothing else is;
 - links keep the time range and carry variables, and lead to boards that exist; boards link to each other with both.
 """

@@ -28,7 +28,7 @@ PREFIX = "board_"
 UNITS: Final = frozenset({
     "time", "text", "label", "USD", "USD/1k", "tokens", "calls", "rows", "count", "share", "change", "seconds", "ms",
 })  # fmt: skip
-"""What a column can be. `label` names the series of a time series; `share` 1 is all; `change` 0.1 is ten per cent more."""
+"""What a column can be. `label` names the series of a time series; `share` 1 is all; `change` 0.1 is 10 % more."""
 
 READS: Final = {
     "hours": "the roll-up by hour: rows for each (hour, outcome, tenant, team, tier, provider, model)",

@@ -99,7 +99,8 @@ def _rows(sample: Sample, start: datetime, first: int, count: int) -> str:
         {_list(TEAMS)} AS teams,
         {_list(HOSTILE)} AS hostile,
         teams[1 + cityHash64(agent, 3) % length(teams)] AS team,
-        if(agent < length(hostile), hostile[agent + 1], concat('agent-', leftPad(toString(agent), 5, '0'))) AS agent_text,
+        concat('agent-', leftPad(toString(agent), 5, '0')) AS plain,
+        if(agent < length(hostile), hostile[agent + 1], plain) AS agent_text,
         [{models}] AS models,
         cityHash64(agent, 11) AS taste,
         h % 100 AS dice,
@@ -129,13 +130,14 @@ def _rows(sample: Sample, start: datetime, first: int, count: int) -> str:
         multiIf(rejected, '', escalated, 'escalate', denied, 'deny', fine < 500, 'allow', ''),
         if(rejected, 0, tokens_in), if(rejected, 0, tokens_out), if(rejected, 0, cached), if(dice = 5, 2, 0),
         multiIf(rejected, '', denied, 'denied', dice = 3, 'error', dice = 4, 'rate_limited', 'ok'),
-        multiIf(rejected, '', dice = 3, 'server_error', ''), if(rejected OR denied, NULL, 200 + tokens_out * 9 + h % 700),
+        multiIf(rejected, '', dice = 3, 'server_error', ''),
+        if(rejected OR denied, NULL, 200 + tokens_out * 9 + h % 700),
         if(h % 5 = 0 AND NOT rejected, 'search', ''), cityHash64('sample', n),
         if(priced, toDecimal64(pico / 1e12, 12), NULL),
         multiIf(rejected, '', priced, 'priced', 'unknown_provider'),
         if(priced, 'sample', ''), if(priced, concat(model.1, '/', model.2), ''),
         if(rejected, ['not_json', 'missing_field', 'wrong_type', 'time_in_future'][1 + fine % 4], ''),
-        if(rejected, ['expected a value at 1', 'agent_id is missing', 'input_tokens: a text', 'a day ahead'][1 + fine % 4], ''),
+        if(rejected, ['no value', 'no agent_id', 'input_tokens: a text', 'a day ahead'][1 + fine % 4], ''),
         if(rejected, '{{"id": 7}}', '')
     FROM numbers({count})
     """

@@ -11,6 +11,7 @@ import enum
 import json
 import types
 import typing
+import warnings
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -20,14 +21,18 @@ from streams.errors import UsageError
 def misfits(board: Mapping[str, Any]) -> list[str]:
     """Places where the board does not fit, as `path: what`. Raises `UsageError` when the SDK is not installed."""
     try:
-        from grafana_foundation_sdk.cog import plugins
-        from grafana_foundation_sdk.cog.encoder import JSONEncoder
-        from grafana_foundation_sdk.models.dashboard import Dashboard
+        with warnings.catch_warnings():
+            # It would rather have its second dashboard schema; the first is what Grafana's files and HTTP API take.
+            warnings.filterwarnings("ignore", "Prefer using dashboardv2", DeprecationWarning)
+            from grafana_foundation_sdk.cog import plugins
+            from grafana_foundation_sdk.cog.encoder import JSONEncoder
+            from grafana_foundation_sdk.models.dashboard import Dashboard
+
+            plugins.register_default_plugins()
     except ImportError as error:
         raise UsageError(
             f"building boards needs the development packages (pip install 'spendstream[dev]'): {error}"
         ) from error
-    plugins.register_default_plugins()
     try:
         read = Dashboard.from_json(dict(board))
     except (TypeError, ValueError, KeyError, AttributeError) as error:
@@ -56,6 +61,9 @@ def _wrong(value: object, hint: Any, path: str) -> Iterator[str]:
     """Where `value` is not of the type `hint`."""
     origin = typing.get_origin(hint)
     if hint is Any or hint is object or isinstance(hint, typing.TypeVar):
+        # A panel's options: declared as anything, read into the class of the panel's type.
+        if hasattr(value, "to_json"):
+            yield from _wrong(value, type(value), path)
         return
     if origin in {typing.Union, types.UnionType}:
         tries = [list(_wrong(value, one, path)) for one in typing.get_args(hint)]
