@@ -1,5 +1,5 @@
-"""Every number of the detector, with the reason for it. Tuned on simulator seeds 1-20 and the visible recorded sets,
-then frozen.
+"""Every number of the detector, with the reason for it. Tuned on simulator seeds 1-8 and the recorded sets, then
+frozen and judged on fresh seeds (docs/detection.md).
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ class DetectConfig:
     loop_reach: int = 32
     """Calls back within which a request counts as seen: cycles of up to a dozen calls close twice in it."""
     loop_own_factor: float = 2.0
+    """Times the own record of repeats: below, an agent that repeats itself by habit pages again and again."""
     poll_gap_ms: int = 8_000
     """Faster than this, nobody polls with a model."""
     poll_jitter: float = 0.06
@@ -58,7 +59,9 @@ class DetectConfig:
     # retry storm: CUSUM in bits, p1 against the worse of own and others' failure rate
     storm_p1: float = 0.9
     storm_floor: float = 0.05
+    """Every provider fails one call in twenty now and then."""
     storm_bits: float = 26.0
+    """Seven failures of an agent that never fails, fourteen of one that fails one call in four."""
     storm_chain: int = 7
     """Failures in a row of one request: clients give up after 3 to 6."""
     storm_row: int = 12
@@ -75,17 +78,26 @@ class DetectConfig:
     """A planned fan-out is one burst; without history only spawning that goes on is abnormal (or twice as many)."""
     fan_deep: int = 3
     fan_deep_kids: int = 8
+    """Children of children of children: no recorded session has them."""
     fan_factor: float = 2.0
 
     # context growth
     context_min: int = 40_000
+    """Below, growth costs cents: 32,000 gave half as many false pages again."""
     context_blocks: int = 12
+    """Active hours of history: records of fewer are passed by ordinary long runs."""
     context_steps: int = 8
     context_factor: float = 3.0
     burn_factor: float = 8.0
+    """Times the own records of size and of tokens sent since the last trim; one may be short by half if the other is
+    not.
+    """
     steep_factor: float = 2.0
     steep_size: float = 2.0
     steep_burn: float = 3.0
+    """The same where the context also grows twice as fast a call as it ever did; 1.7 and 1.8 took deploys for
+    runaways.
+    """
     full_min: int = 64_000
     full_calls: int = 40
     """Calls in a row within 4 % of one large size; 99.5 % of the recorded Claude Code conversations stay below 28,
@@ -95,23 +107,33 @@ class DetectConfig:
     # spend
     spend_blocks: int = 3
     spend_age_ms: int = 40 * HOUR_MS
+    """A nightly batch has one active hour a day: two nights at least."""
     spend_factor: float = 2.5
-    spend_both_factor: float = 1.7
-    spend_long_factor: float = 1.6
+    """Times the own record of the decayed hour."""
+    spend_both_factor: float = 1.6
+    spend_long_factor: float = 1.5
+    """Or times the records of the hour and of six hours, both."""
     spend_doubt: float = 3.0
+    """Active hours that count as not yet seen: after three the limits are double."""
     spend_one_run: float = 0.6
+    """Share of the hour above which one dear run, not a spike, is what one sees."""
     spend_min: int = PICO
     """A dollar in the decayed hour: below, nobody should be called."""
 
     # stuck run, silence, cardinality
     stuck_factor: float = 4.0
+    """Times the dearest run before."""
     stuck_min: int = 2 * PICO
     silent_blocks: int = 36
     silent_factor: float = 12.0
+    """Times the longest usual pause, which has a quarter of an hour at most."""
     silent_min_ms: int = 60 * MINUTE_MS
     silent_ends_ms: int = 24 * HOUR_MS
     """An agent that stays away was retired."""
     bomb_agents: int = 200
+    """Ids used once in ten minutes; the largest recorded start of new agents is 500 in two hours, of many calls
+    each.
+    """
     bomb_share: float = 0.9
 
     # incidents
