@@ -37,6 +37,8 @@ PARTITIONS: Final = 4
 GROUP: Final = "spendstream"
 SEED: Final = 20_260_302
 DEATH_S: Final = 60.0
+STOP_S: Final = 20.0
+"""A graceful stop writes one flush and leaves: a second or two. Worker.stop itself gives up on Faust after 30."""
 DRAIN_S: Final = 300.0
 
 
@@ -121,7 +123,7 @@ class Storm:
 
     async def _live_random(self, life: Life) -> None:
         await life.ready(PARTITIONS)
-        async with self._trickle():
+        async with self._trickle(2 * self._trickle_s):
             await self._rows_written(life)
             await asyncio.sleep(self._random.uniform(0, self._trickle_s * 0.6))
             await self._kill(life, await life.metrics())
@@ -173,12 +175,13 @@ class Storm:
             await asyncio.sleep(self._random.uniform(0, 0.5))
             seen = await life.metrics()
             life.process.terminate()
-            code = await life.gone(DEATH_S)
+            code = await life.gone(STOP_S)
         self._died(life, code, seen)
         self.deaths[-1].committed = await committed(self._site.broker_url, GROUP)
 
     async def _live_drain(self, life: Life) -> None:
         await self._feeder.feed(self._calls - len(self._traffic.calls))
+        await life.ready(PARTITIONS)
         deadline = time.monotonic() + DRAIN_S
         while await committed(self._site.broker_url, GROUP) != await log_ends(
             self._site.broker_url, topics.CALLS, PARTITIONS
@@ -187,16 +190,16 @@ class Storm:
             assert time.monotonic() < deadline, f"{life}: not done within {DRAIN_S:.0f} s\n{life.tail()}"
             await asyncio.sleep(0.5)
         life.process.terminate()
-        code = await life.gone(DEATH_S)
+        code = await life.gone(STOP_S)
         self._died(life, code)
         self.deaths[-1].committed = await committed(self._site.broker_url, GROUP)
 
     # -- helpers -------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def _trickle(self) -> AsyncIterator[None]:
+    async def _trickle(self, seconds: float | None = None) -> AsyncIterator[None]:
         """Publish the second half of the share meanwhile; it goes on after the worker's death."""
-        feeding = asyncio.create_task(self._feeder.feed(self._share - self._share // 2, self._trickle_s))
+        feeding = asyncio.create_task(self._feeder.feed(self._share - self._share // 2, seconds or self._trickle_s))
         try:
             yield
         finally:
