@@ -259,7 +259,7 @@ def _lag(
 def _hours(ms: int) -> str:
     if ms < 0:
         return "for ever"
-    return f"{ms / 3_600_000:,.0f} hours" if ms >= 3_600_000 else f"{ms / 60_000:,.0f} minutes"
+    return _plural(round(ms / 3_600_000), "hour") if ms >= 3_600_000 else _plural(round(ms / 60_000), "minute")
 
 
 def _plural(count: int, word: str) -> str:

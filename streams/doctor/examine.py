@@ -34,6 +34,7 @@ def examine(settings: Settings, embedded: Path | None) -> list[Finding]:
 
 def _directory(embedded: Path, settings: Settings) -> list[Finding]:
     from streams.embedded.directory import find_running
+    from streams.embedded.system import RETENTION_HOURS
 
     if not (embedded / "ledger").is_dir():
         todo = f"`spendstream worker --embedded {embedded}` makes one, and so do demo and replay"
@@ -49,6 +50,8 @@ def _directory(embedded: Path, settings: Settings) -> list[Finding]:
         return findings + _ledger(embedded, "", server=False, ends=None)
     findings.append(Finding("directory", "ok", f"{embedded} is run by process {running.pid}"))
     host, _, port = running.api.rpartition(":")
+    kept = min(settings.calls_retention_hours, RETENTION_HOURS)
+    settings = settings.model_copy(update={"calls_retention_hours": kept})
     return findings + _system(settings, running.broker, "", embedded, host, int(port))
 
 

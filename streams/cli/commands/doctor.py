@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,7 @@ def command(ctx: click.Context, embedded: Path | None, config: Path | None, as_j
     from streams.doctor.local import settings_findings
     from streams.errors import SettingsError
 
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     with result_only() as say:
         try:
             settings = settings_of(config)
@@ -50,16 +53,18 @@ def command(ctx: click.Context, embedded: Path | None, config: Path | None, as_j
             listed = [{"check": f.check, "level": f.level, "what": f.what, "todo": f.todo} for f in findings]
             say(one_json({"ok": not bad, "findings": listed}))
         else:
-            say(_in_words(findings))
+            say(_in_words(findings, coloured))
     if bad:
         ctx.exit(1)
 
 
-def _in_words(findings: list[Finding]) -> str:
+def _in_words(findings: list[Finding], coloured: bool) -> str:
     width = max(len(finding.check) for finding in findings)
     lines = []
     for finding in findings:
-        mark = click.style(f"{finding.level:<4}", fg=COLOURS[finding.level], bold=finding.level != "ok")
+        mark = f"{finding.level:<4}"
+        if coloured:
+            mark = click.style(mark, fg=COLOURS[finding.level], bold=finding.level != "ok")
         lines.append(f"{mark}  {finding.check:<{width}}  {finding.what}")
         if finding.todo:
             lines.append(f"{'':<4}  {'':<{width}}  → {finding.todo}")

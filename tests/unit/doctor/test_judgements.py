@@ -1,0 +1,189 @@
+"""What the doctor makes of what it sees; every finding that is not ok says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from streams import topics
+from streams.config import load_settings
+from streams.doctor import broker, ledger, local, worker
+from streams.doctor.broker import Broker, Group, Topic
+from streams.doctor.finding import Finding, Level, failed
+from streams.ledger.migrate import Migration
+from streams.meter.price.book import BookInfo
+
+SETTINGS = load_settings({})
+GOOD = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", "retention.ms": "604800000"}
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def levels(findings: Sequence[Finding]) -> list[Level]:
+    assert all(finding.level == "ok" or finding.todo for finding in findings)
+    return [finding.level for finding in findings]
+
+
+def calls(**fields: object) -> Topic:
+    return Topic(**({"name": topics.CALLS, "partitions": 4, "replicas": 1, "config": GOOD} | fields))  # type: ignore[arg-type]
+
+
+def test_a_finding_that_is_not_ok_must_say_what_to_do() -> None:
+    with pytest.raises(ValueError, match="what to do"):
+        Finding("x", "warn", "odd")
+    assert failed([Finding("x", "fail", "bad", "mend it")])
+    assert not failed([Finding("x", "warn", "odd", "look")])
+
+
+@pytest.mark.parametrize(
+    ("topic", "level", "says"),
+    [
+        (calls(), "ok", "4 partitions, 1 replica, kept 168 hours"),
+        (None, "fail", "does not exist"),
+        (calls(leaderless=1), "fail", "1 partition without a leader"),
+        (calls(out_of_sync=2), "warn", "2 partitions with replicas that lag"),
+        (calls(partitions=8), "warn", "8 partitions, SPENDSTREAM_PARTITIONS says 4"),
+        (calls(config=GOOD | {"cleanup.policy": "compact"}), "fail", "compacted"),
+        (calls(config=GOOD | {"message.timestamp.type": "CreateTime"}), "warn", "CreateTime"),
+        (calls(config=GOOD | {"retention.ms": "86400000"}), "warn", "kept 24 hours, 168 hours wanted"),
+        (calls(config=GOOD | {"retention.ms": "600000"}), "fail", "kept 10 minutes"),
+        (calls(config=GOOD | {"retention.ms": "-1"}), "ok", "kept for ever"),
+        (calls(config={}), "ok", "4 partitions"),
+    ],
+)
+def test_topics(topic: Topic | None, level: Level, says: str) -> None:
+    [finding] = broker.judge_topic(topics.CALLS, topic, SETTINGS)
+    assert levels([finding]) == [level]
+    assert says in finding.what
+
+
+def test_replicas_that_are_wanted() -> None:
+    [finding] = broker.judge_topic(topics.CALLS, calls(), SETTINGS.model_copy(update={"replication": 3}))
+    assert (finding.level, finding.what) == ("warn", "1 replica, 3 wanted")
+
+
+@pytest.mark.parametrize(
+    ("group", "records", "level", "says"),
+    [
+        (Group("Stable", 2, {topics.CALLS: 10, topics.USAGE: None}), 100, "ok", "2 workers, stable, 10 records behind"),
+        (Group("Stable", 1, {topics.CALLS: 200_000}), 200_000, "warn", "200,000 records behind"),
+        (Group("PreparingRebalance", 1, {}), 5, "warn", "preparingrebalance"),
+        (Group("Empty", 0, {topics.CALLS: 7}), 7, "fail", "no worker runs, 7 records wait"),
+        (None, 5, "fail", "no worker has ever read"),
+        (None, 0, "warn", "no worker has ever read"),
+    ],
+)
+def test_groups(group: Group | None, records: int, level: Level, says: str) -> None:
+    [finding] = broker.judge_group("spendstream", group, records)
+    assert levels([finding]) == [level]
+    assert says in finding.what
+
+
+def test_clocks() -> None:
+    assert broker.judge_clock(1_000_000, 2_000_000).level == "ok"
+    assert broker.judge_clock(2_000_000, 1_000_000).level == "fail"
+    assert ledger.judge_clock("2026-01-01T00:00:01.000Z", NOW).level == "ok"
+    assert ledger.judge_clock("2026-01-01T00:00:05.000Z", NOW).level == "warn"
+    assert ledger.judge_clock("2025-12-31T23:00:00.000Z", NOW).level == "fail"
+
+
+def test_a_broker_that_does_not_answer_is_one_finding() -> None:
+    [finding] = broker.judge("kafka:9092", "connection refused", SETTINGS, 0)
+    assert finding.level == "fail"
+    assert "SPENDSTREAM_BROKER_URL" in finding.todo
+
+
+def test_a_broker_in_order() -> None:
+    usage = Topic(topics.USAGE, 4, 1)
+    group = Group("Stable", 1, {topics.CALLS: 0})
+    facts = Broker(3, {topics.CALLS: calls(), topics.USAGE: usage}, group, {0: 0}, {0: 9}, 1_000)
+    assert levels(broker.judge("kafka:9092", facts, SETTINGS, 2_000)) == ["ok"] * 5
+
+
+@pytest.mark.parametrize(
+    ("held", "ends", "level", "says"),
+    [
+        ({0: 10, 1: 5}, {0: (0, 10), 1: (0, 8)}, "ok", "3 records behind"),
+        ({}, {0: (5, 8)}, "ok", "3 records behind"),
+        ({0: 10}, {0: (30, 40)}, "fail", "20 records were deleted"),
+        ({0: 50}, {0: (0, 10)}, "warn", "ahead of the log in 1 partition"),
+        ({0: 0}, {0: (0, 500_000)}, "warn", "500,000 records behind"),
+    ],
+)
+def test_the_ledgers_place_in_the_log(
+    held: dict[int, int], ends: dict[int, tuple[int, int]], level: Level, says: str
+) -> None:
+    finding = ledger.judge_position(held, ends)
+    assert levels([finding]) == [level]
+    assert says in finding.what
+
+
+def test_migrations() -> None:
+    known = [Migration(1, "a", "x", ()), Migration(2, "b", "y", ())]
+    assert ledger.judge_migrations({1: "x", 2: "y"}, known).level == "ok"
+    assert ledger.judge_migrations({1: "x"}, known).level == "warn"
+    assert ledger.judge_migrations({}, known).level == "fail"
+    assert "0003" in ledger.judge_migrations({1: "x", 2: "y", 3: "z"}, known).what
+    assert ledger.judge_migrations({1: "other", 2: "y"}, known).level == "fail"
+
+
+@pytest.mark.parametrize(
+    ("version", "level"), [("26.8.1.1", "ok"), ("27.1", "ok"), ("25.12.3", "warn"), ("odd", "warn")]
+)
+def test_versions(version: str, level: Level) -> None:
+    assert ledger.judge_version(version).level == level
+
+
+def test_the_price_books_age() -> None:
+    book = BookInfo("genai-prices", "1.0", 47, 2330, date(2026, 1, 1))
+    assert local.book_finding(book, date(2026, 2, 1)).level == "ok"
+    assert local.book_finding(book, date(2025, 2, 1)).level == "ok"
+    old = local.book_finding(book, date(2026, 1, 1) + timedelta(days=local.OLD_PRICES_DAYS + 1))
+    assert old.level == "warn"
+    assert "pip install --upgrade genai-prices" in old.todo
+    assert local.book_finding(BookInfo("b", "1", 1, 1, None), date(2026, 1, 1)).level == "ok"
+
+
+@pytest.mark.parametrize(
+    ("free", "total", "level"),
+    [(50, 100, "ok"), (60, 1000, "ok"), (4, 20, "warn"), (10, 100, "warn"), (2, 100, "fail"), (0, 10, "fail")],
+)
+def test_disks(free: int, total: int, level: Level) -> None:
+    assert local.disk_finding("d", free * local.GIB, total * local.GIB).level == level
+
+
+def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
+    assert local.disk_of(tmp_path / "a" / "b").check.startswith("disk ")
+
+
+def test_the_operators_files(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.toml"
+    bad.write_text("[[[", "utf-8")
+    settings = SETTINGS.model_copy(update={"prices_file": bad, "tiers_file": bad})
+    assert levels(local.file_findings(settings)) == ["fail", "fail"]
+    assert local.file_findings(SETTINGS) == []
+
+
+def test_settings_faults_are_all_told() -> None:
+    assert levels(local.settings_findings(["a", "b"])) == ["fail", "fail"]
+    assert levels(local.settings_findings([])) == ["ok"]
+
+
+@pytest.mark.parametrize(
+    ("ready", "health", "level"),
+    [
+        (200, {"status": "ok", "waiting_for": {}, "fault": None}, "ok"),
+        (503, {"status": "ok", "waiting_for": {}, "fault": None}, "warn"),
+        (503, {"status": "waiting", "waiting_for": {"insert": "no answer"}, "fault": None}, "fail"),
+        (503, {"status": "failed", "waiting_for": {}, "fault": "the ledger contradicts itself"}, "fail"),
+    ],
+)
+def test_a_workers_word(ready: int, health: dict[str, object], level: Level) -> None:
+    assert levels([worker.judge("127.0.0.1:8127", ready, health)]) == [level]
+
+
+def test_no_worker_there() -> None:
+    assert worker.look("127.0.0.1", 1, must=False).level == "warn"
+    assert worker.look("0.0.0.0", 1, must=True).level == "fail"
