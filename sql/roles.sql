@@ -1,0 +1,78 @@
+-- Who may see what, for a ClickHouse of your own with SQL-driven access control. Run it once as an administrator, after
+-- `spendstream migrate`; running it again changes nothing. (docker-compose has its two users in deploy/clickhouse/users.xml.)
+--
+--   spendstream_finance   cost and tokens of all teams; no payloads of rejects, no fingerprints, tags or conversations
+--   spendstream_oncall    everything in the ledger, who owned which partition included
+--   spendstream_lead      what finance sees, of the own teams only: rows of `team_leads` say which
+--   spendstream_grafana   the boards' user: reads everything, changes nothing, and cannot log in yet. Then:
+--                         ALTER USER spendstream_grafana IDENTIFIED BY 'a long password' HOST ANY
+--
+--   GRANT spendstream_lead TO ada;
+--   INSERT INTO spendstream.team_leads (lead, team_id) VALUES ('ada', 'search');
+--
+-- Who is a lead and something else besides sees the own teams only. A lead who shall use the boards needs a data source
+-- with the lead's own user: Grafana's one user sees all teams.
+
+CREATE SETTINGS PROFILE IF NOT EXISTS spendstream_reader
+SETTINGS
+    readonly = 1,
+    max_execution_time = 60 MIN 1 MAX 600 CHANGEABLE_IN_READONLY,
+    max_memory_usage = 4000000000,
+    date_time_output_format = 'simple' CHANGEABLE_IN_READONLY,
+    output_format_json_quote_decimals = 0 CHANGEABLE_IN_READONLY,
+    output_format_json_quote_64bit_integers = 0 CHANGEABLE_IN_READONLY,
+    output_format_json_quote_denormals = 0 CHANGEABLE_IN_READONLY,
+    output_format_json_validate_utf8 = 0 CHANGEABLE_IN_READONLY;
+
+CREATE ROLE IF NOT EXISTS spendstream_finance SETTINGS PROFILE 'spendstream_reader';
+CREATE ROLE IF NOT EXISTS spendstream_oncall SETTINGS PROFILE 'spendstream_reader';
+CREATE ROLE IF NOT EXISTS spendstream_lead SETTINGS PROFILE 'spendstream_reader';
+
+-- Which teams a lead may see.
+CREATE TABLE IF NOT EXISTS spendstream.team_leads
+(
+    lead     String COMMENT 'name of the ClickHouse user',
+    team_id  String
+)
+ENGINE = ReplacingMergeTree
+ORDER BY (lead, team_id);
+
+-- Views read with the reader's own rights, so the grant is on the columns of the table below them.
+GRANT SELECT
+(
+    incarnation, partition, offset, item, outcome, arrived_at, ingested_at, id, source, time, hour, tenant_id, team_id,
+    agent_id, agent_name, parent_agent_id, run_id, parent_call_id, operation_name, provider_name, request_model,
+    response_model, tier, task_class, escalated_from, route_reason, policy_id, decision, input_tokens, output_tokens,
+    cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens, attempt, retry_of, status, error_type,
+    http_status, latency_ms, time_to_first_token_ms, tool_name, plan_id, reported_cost, cost_usd, price_status,
+    price_source, price_ref, reason
+) ON spendstream.intake TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.spend_by_hour TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.duplicates TO spendstream_finance, spendstream_lead;
+GRANT SELECT
+(
+    id, source, time, tenant_id, team_id, agent_id, agent_name, parent_agent_id, run_id, parent_call_id, operation_name,
+    provider_name, request_model, response_model, tier, task_class, escalated_from, route_reason, policy_id, decision,
+    input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens, attempt,
+    retry_of, status, error_type, http_status, latency_ms, time_to_first_token_ms, tool_name, plan_id, reported_cost,
+    cost_usd, price_status, price_source, price_ref, hour, arrived_at, ingested_at, incarnation, partition, offset, item
+) ON spendstream.calls TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.team_leads TO spendstream_lead;
+GRANT SELECT ON spendstream.* TO spendstream_oncall;
+
+-- Once a table has one policy, who has none sees nothing: hence the second.
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_teams ON spendstream.intake FOR SELECT
+USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_teams ON spendstream.intake FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_entries ON spendstream.team_leads FOR SELECT
+USING lead = currentUser()
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_entries ON spendstream.team_leads FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+
+CREATE USER IF NOT EXISTS spendstream_grafana NOT IDENTIFIED HOST NONE SETTINGS PROFILE 'spendstream_reader';
+GRANT SELECT ON spendstream.* TO spendstream_grafana;

@@ -1,0 +1,221 @@
+"""Every query of every board on chDB: what `spendstream dashboards check` finds, what is read, what a choice keeps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from streams.boards.check import Report, check, time_range
+from streams.boards.files import Boards, read
+from streams.boards.lint import panels_of, query_of
+from streams.boards.macros import ALL, TimeRange, expand
+from streams.boards.queries import board_query, names
+from streams.boards.sample import HOSTILE, TEAMS, Sample, fill
+from streams.cli.reach import EngineLedger
+from streams.ledger.client import Database
+from streams.ledger.migrate import migrate
+
+NOW = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
+EVERYTHING: dict[str, str | list[str]] = {"team": ALL, "tier": ALL, "model": ALL, "agent": ALL, "run": ""}
+
+
+@pytest.fixture(scope="module")
+def ledger(chdb_url: str) -> Iterator[EngineLedger]:
+    """A sample ledger of 60,000 rows over 45 days."""
+    with closing(Database(chdb_url, database="boards", create=True)) as database:
+        migrate(database)
+        fill(database, Sample(end=NOW))
+        with closing(EngineLedger(Path(urlsplit(chdb_url).path), database="boards")) as ledger:
+            yield ledger
+        database.command("DROP DATABASE boards")
+
+
+@pytest.fixture(scope="module")
+def report(ledger: EngineLedger) -> Report:
+    """What the command reports on it."""
+    return check(ledger, read(), NOW)
+
+
+def test_every_query_of_every_board_runs_and_shows_something(report: Report) -> None:
+    assert report.faults == []
+    assert {ran.query for ran in report.ran} == set(names())
+    assert {ran.choice for ran in report.ran} == {"everything", "one", "several", "awkward", "typed", "alert"}
+
+
+def test_what_check_would_find(ledger: EngineLedger) -> None:
+    """Each kind of fault, made on purpose."""
+    boards = read()
+    spend = json.loads(json.dumps(boards.boards["spend"]))
+    spend["panels"][0]["options"]["reduceOptions"]["fields"] = "/^nothing$/"
+    rules = json.loads(json.dumps(boards.rules))
+    rules["groups"][0]["rules"][0]["data"][0]["model"]["rawSql"] = "SELECT 'a' AS provider, 1 AS unpriced, 2 AS two"
+    rules["groups"][1]["rules"][0]["data"][0]["model"]["rawSql"] = "SELECT nothing FROM nowhere"
+    faults = "\n".join(check(ledger, Boards({"spend": spend}, rules), NOW).faults)
+    assert "shows the column 'nothing', which the query lacks" in faults
+    assert "columns ['provider', 'unpriced', 'two'], promised ['provider', 'model', 'unpriced']" in faults
+    assert "an alert's query has one number and only texts beside it" in faults
+    assert "alert spendstream-stale: ClickHouse refused" in faults
+    # A ledger whose rows are not in the time range: nothing to see, and nothing else wrong.
+    spend = read().boards["spend"]
+    empty = check(ledger, Boards({"spend": spend}, boards.rules), NOW - timedelta(days=400)).faults
+    assert any("spend: Spend by tier (everything): nothing to see" in fault for fault in empty)
+
+
+def rows(ledger: EngineLedger, name: str, range_: TimeRange, **choice: str | list[str]) -> list[dict[str, object]]:
+    """A query's rows as Grafana would get them."""
+    sql = expand(board_query(name).sql, range_, EVERYTHING | choice)
+    answer: list[dict[str, object]] = json.loads(ledger.text(sql, "JSON"))["data"]
+    return answer
+
+
+MONTH = TimeRange.before(NOW, timedelta(days=30))
+
+
+@pytest.mark.parametrize("team", TEAMS)
+def test_a_team_is_found_whatever_its_name(ledger: EngineLedger, team: str) -> None:
+    shown = team or "(none)"
+    everyone = {row["team"]: row for row in rows(ledger, "spend_teams", MONTH)}
+    [alone] = rows(ledger, "spend_teams", MONTH, team=[shown])
+    assert {**alone, "share": 0} == {**everyone[shown], "share": 0}
+    assert alone["share"] == 1
+
+
+@pytest.mark.parametrize("agent", HOSTILE)
+def test_an_agent_is_found_whatever_its_name(ledger: EngineLedger, agent: str) -> None:
+    assert [row["agent"] for row in rows(ledger, "agents", MONTH, agent=[agent])] == [agent]
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1, max_size=4))
+@settings(max_examples=60, deadline=None)
+def test_the_engine_reads_back_what_was_chosen(ledger: EngineLedger, values: list[str]) -> None:
+    chosen = "arrayMap(v -> decodeURLComponent(substring(v, 3)), splitByChar('&', '${team:customqueryparam:v}'))"
+    assert chosen in board_query("spend_teams").sql
+    answer = ledger.text(expand(f"SELECT {chosen} AS it", MONTH, {"team": values}), "JSON")
+    assert json.loads(answer)["data"] == [{"it": values}]
+
+
+def test_a_run_is_found_whatever_its_name(ledger: EngineLedger) -> None:
+    [run] = [row["run"] for row in rows(ledger, "agent_runs", MONTH)][:1]
+    calls = rows(ledger, "audit_calls", MONTH, run=str(run))
+    assert {row["run"] for row in calls} == {run}
+    [total] = rows(ledger, "audit_run", MONTH, run=str(run))
+    assert int(str(total["calls"])) == len(calls)
+    assert rows(ledger, "audit_calls", MONTH, run="' OR 1=1 --\\") == []
+
+
+def test_figures_equal_the_ledger_added_up(ledger: EngineLedger) -> None:
+    """The roll-up's panels against the view `calls`, which knows nothing of roll-ups."""
+    day = TimeRange(datetime(2026, 3, 10, tzinfo=UTC), datetime(2026, 3, 20, tzinfo=UTC))
+    asked = """
+        SELECT sum(cost_usd), count(), count() - count(cost_usd), sum(input_tokens) + sum(output_tokens),
+            countIf(status != 'ok'), sumIf(input_tokens + output_tokens, price_status = 'priced')
+        FROM calls WHERE NOT ignore(offset) AND time >= '2026-03-10 00:00:00' AND time < '2026-03-20 00:00:00'
+    """
+    [[cost, calls, unpriced, tokens, errors, priced_tokens]] = ledger.rows(asked)
+    [total] = rows(ledger, "spend_totals", day)
+    assert total["spend"] == pytest.approx(float(cost), rel=1e-12)
+    assert (int(str(total["calls"])), int(str(total["unpriced"])), int(str(total["tokens"]))) == (
+        calls,
+        unpriced,
+        tokens,
+    )
+    assert total["error_share"] == pytest.approx(errors / calls)
+    assert total["cost_per_1k"] == pytest.approx(1000 * float(cost) / priced_tokens)
+    for name in (
+        "spend_by_day",
+        "spend_by_day_team",
+        "spend_tiers",
+        "spend_models",
+        "spend_teams",
+        "team_by_hour",
+        "agents",
+    ):
+        added = sum(float(str(row["spend"])) for row in rows(ledger, name, day) if row["spend"] is not None)
+        if name != "agents":  # the fifty dearest only
+            assert added == pytest.approx(float(cost), rel=1e-9), name
+        else:
+            assert 0 < added <= float(cost)
+
+
+def test_the_first_hour_counts_in_full_and_the_end_is_not_counted_twice(ledger: EngineLedger) -> None:
+    """Two ranges that meet at a whole hour add up to the one that spans both."""
+    at = [datetime(2026, 3, 12, hour, tzinfo=UTC) for hour in (6, 9, 15)]
+
+    def calls(start: datetime, end: datetime) -> int:
+        return int(str(rows(ledger, "spend_totals", TimeRange(start, end))[0]["calls"]))
+
+    assert calls(at[0], at[1]) + calls(at[1], at[2]) == calls(at[0], at[2]) > 0
+    assert calls(at[0] + timedelta(minutes=40), at[1]) == calls(at[0], at[1])
+
+
+def test_month_to_date_against_the_same_stretch(ledger: EngineLedger) -> None:
+    [told] = rows(ledger, "spend_month", TimeRange.before(NOW, timedelta(hours=1)))
+    [[this, last]] = ledger.rows("""
+        SELECT sumIf(cost_usd, time >= '2026-03-01 00:00:00' AND time < '2026-03-31 10:00:00'),
+            -- a month before March 31st is the last of February
+            sumIf(cost_usd, time >= '2026-02-01 00:00:00' AND time < '2026-02-28 10:00:00')
+        FROM calls WHERE NOT ignore(offset)
+    """)
+    assert told["spend"] == pytest.approx(float(this), rel=1e-12)
+    assert told["last_month"] == pytest.approx(float(last), rel=1e-12)
+    assert told["change"] == pytest.approx(float(this) / float(last) - 1)
+
+
+def _reads(report: Report) -> dict[str, int]:
+    return {ran.query: ran.rows_read for ran in report.ran if ran.choice in {"everything", "alert"}}
+
+
+def test_nothing_reads_more_than_it_says(ledger: EngineLedger, report: Report) -> None:
+    """`Reads: hours` reads the roll-up and no row of the ledger; twice for a query that asks twice."""
+    [[rolled]] = ledger.rows("""
+        SELECT uniqExact(hour, outcome, tenant_id, team_id, tier, provider_name, request_model)
+        FROM intake WHERE NOT ignore(offset)
+    """)
+    [[rejects]] = ledger.rows("SELECT count() FROM intake WHERE agent_id = ''")
+    limits = {
+        "hours": 2 * int(rolled),
+        "rejects": 2 * (int(rejects) + 8192),
+        "parts": 50,
+        "positions": 200,
+        "epochs": 200,
+    }
+    read_ = _reads(report)
+    over = {name: count for name, count in read_.items() if count > limits.get(board_query(name).reads, 200_000)}
+    assert over == {}
+    # Chosen agents are read by the ledger's order, not by scanning it.
+    agent = rows(ledger, "agents", MONTH)[5]["agent"]
+    sql = expand(board_query("agents").sql, MONTH, EVERYTHING | {"agent": [str(agent)]})
+    assert json.loads(ledger.text(sql, "JSON"))["statistics"]["rows_read"] <= 3 * 8192
+
+
+@pytest.mark.slow
+def test_rows_read_do_not_grow_with_the_ledgers_age(database: Database, chdb_url: str) -> None:
+    """The spend board on 20 days, then on the same 20 days behind 160 more: it reads the same."""
+    migrate(database)
+    fill(database, Sample(end=NOW, calls=100_000, days=40))
+    database.command("OPTIMIZE TABLE intake FINAL")
+    board = read().boards["spend"]
+    queries = sorted({query_of(panel["targets"][0]).name for panel in panels_of(board)})
+    range_ = time_range(board, NOW)
+    path = Path(urlsplit(chdb_url).path)
+
+    def read_by(name: str, ledger: EngineLedger) -> int:
+        sql = expand(board_query(name).sql, TimeRange.before(range_.end, timedelta(days=5)), EVERYTHING)
+        return int(json.loads(ledger.text(sql, "JSON"))["statistics"]["rows_read"])
+
+    with closing(EngineLedger(path, database=database.database)) as ledger:
+        young = {name: read_by(name, ledger) for name in queries}
+        fill(database, Sample(end=NOW - timedelta(days=40), calls=400_000, days=160, first=100_000))
+        database.command("OPTIMIZE TABLE intake FINAL")
+        old = {name: read_by(name, ledger) for name in queries}
+    # A granule at each end, and a row a part.
+    grown = {name: (young[name], old[name]) for name in queries if old[name] > young[name] + 2 * 8192}
+    assert grown == {}
