@@ -21,6 +21,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from streams import topics
 from streams.config import Settings, load_settings
 from streams.ledger.client import Database
+from streams.meter.decode import VALUE_MAX_BYTES
 from streams.meter.judge import CALLS_MAX
 from streams.meter.route import Router
 from streams.worker import Worker
@@ -182,6 +183,7 @@ BAD: dict[str, tuple[bytes | None, list[str]]] = {
     "cache above input": (but(cache_read_input_tokens=1001), ["cache_exceeds_input"]),
     "reasoning above output": (but(reasoning_output_tokens=101), ["reasoning_exceeds_output"]),
     "too many calls": (b"[" + b",".join([b"1"] * (CALLS_MAX + 1)) + b"]", ["too_many_calls"]),
+    "huge": (value(call("huge", time=NOW_MS) | {"prompt": "x" * VALUE_MAX_BYTES}), ["too_large"]),
     "a bad one among good ones": (
         value(call("among 1", time=NOW_MS), {"id": "x"}, call("among 2", time=NOW_MS), call("x", input_tokens=-1)),
         ["missing_field", "out_of_range"],
@@ -217,7 +219,11 @@ def test_bad_input_is_a_row_with_its_reason_and_stops_nothing(settings: Settings
                 await publish(producer, [call(f"between {at}", time=NOW_MS, agent_id=names[at % PARTITIONS])])
             for raw in FINE.values():
                 await producer.send_and_wait(topics.CALLS, raw, key=b"agent")
-            await until(database, "outcome = 'call' AND id = 'large'", 1)
+            expected = {f"between {at}" for at in range(len(BAD))} | {f"many {n}" for n in range(2000)}
+            expected |= {"among 1", "among 2", "line 1", "line 2"}
+            expected |= {"unknown", "bom", "2016", "tomorrow", "zeros", "large"}
+            await until(database, "outcome = 'call'", len(expected))
+            await until(database, "outcome = 'reject'", PARTITIONS * sum(len(reasons) for _, reasons in BAD.values()))
             assert (await get(worker, "/health"))[1]["status"] == "ok"
 
             found: dict[str, list[list[str]]] = {}
@@ -230,9 +236,6 @@ def test_bad_input_is_a_row_with_its_reason_and_stops_nothing(settings: Settings
             assert found == {name: [reasons] * PARTITIONS for name, (_, reasons) in BAD.items()}
 
             calls = {row[0] for row in database.rows("SELECT id FROM calls")}
-            expected = {f"between {at}" for at in range(len(BAD))} | {f"many {n}" for n in range(2000)}
-            expected |= {"among 1", "among 2", "line 1", "line 2"}
-            expected |= {"unknown", "bom", "2016", "tomorrow", "zeros", "large"}
             assert calls == expected
             positions_are_unique_and_dense(database)
             assert b"secret" not in json.dumps(database.rows("SELECT payload FROM intake"), default=str).encode()
