@@ -33,13 +33,14 @@ def test_alert_rules_ask_the_provisioned_data_source() -> None:
 
 
 def test_boards_and_rules_are_in_one_folder_whoever_brings_them() -> None:
-    [provider] = load("dashboards/spendstream.yaml")["providers"]
+    assert len(list((PROVISIONING / "dashboards").iterdir())) == 1, "two providers of the same boards fight over them"
+    [provider] = load("dashboards/spendstream.yml")["providers"]
     assert (provider["folderUid"], provider["folder"]) == PUSHED_FOLDER
     assert {group["folder"] for group in read().rules["groups"]} == {FOLDER} == {provider["folder"]}
 
 
 def test_the_boards_folder_is_mounted_where_grafana_looks() -> None:
-    [provider] = load("dashboards/spendstream.yaml")["providers"]
+    [provider] = load("dashboards/spendstream.yml")["providers"]
     compose = yaml.safe_load((folder().parent / "docker-compose.yml").read_text("utf-8"))
     mounts = dict(one.split(":")[:2] for one in compose["services"]["grafana"]["volumes"])
     inside = {target: source for source, target in mounts.items()}
