@@ -31,6 +31,10 @@ class Thread:
     async def seek_wait(self, starts: Mapping[TP, int]) -> None:
         self.journal.append(("seek", dict(starts)))
 
+    async def commit(self, offsets: Mapping[TP, int]) -> bool:
+        self.journal.append(("commit", dict(offsets)))
+        return True
+
     async def seek_to_committed(self) -> dict[TP, int]:
         self.journal.append(("seek to committed",))
         return {CALLS0: 5, CALLS1: -1}
@@ -185,11 +189,12 @@ def test_an_assignment_starts_where_the_ledger_says_else_where_the_group_was() -
     one = consumer()
     stale = deliver(one, CALLS0, 3)
     asyncio.run(one.perform_seek())
-    assert one.journal == [
+    assert one.journal[:3] == [
         ("seek to committed",),
         ("assigned", {CALLS0: 5, CALLS1: None}),
         ("seek", {CALLS0: 40}),
     ]
+    assert one.journal[3:] in ([], [("commit", {CALLS0: 40})]), "what the ledger holds may be committed, no more"
     assert deliver(one, CALLS0, 40).value.expected_offset == 40
     one.settle(stale)
     assert committable(one) == {}
@@ -240,7 +245,7 @@ def test_a_fetch_from_before_the_rebalance_is_over_before_the_takeover_reads() -
         fetches.answer.set_result(({CALLS0: [record(b"{}", 0)]}, {CALLS0}))
         assert await fetch == [], "what it brought is dropped"
         await seek
-        assert one.journal[-1] == ("seek", {CALLS0: 40})
+        assert ("seek", {CALLS0: 40}) in one.journal
         assert one._delivered == {}
 
     asyncio.run(main())
