@@ -21,7 +21,7 @@ EARLIEST_MS: Final = 1_420_070_400_000
 """2015-01-01T00:00:00Z. No metered model call is older; what is older is an epoch in seconds, or a clock never set."""
 
 LATEST_MS: Final = 4_102_444_800_000
-"""2100-01-01T00:00:00Z, exclusive: within ClickHouse's DateTime (to 2106). Later is an epoch in micro- or nanoseconds."""
+"""2100-01-01T00:00:00Z, exclusive: a ClickHouse DateTime ends in 2106. Later is an epoch in micro- or nanoseconds."""
 
 TIME_MAX_LENGTH: Final = 64
 """Characters of a time string: 35 hold nanoseconds and an offset; the rest is room for longer fractions."""

@@ -1,8 +1,8 @@
 """`usage` v1: running totals of the meter, one record per flush and usage partition, as columns.
 
-A cell is the ABSOLUTE total of (incarnation, source partition, agent, tier, second) over all calls up to and including
+A cell is the ABSOLUTE total of (source partition, agent, tier, second) over all calls in the ledger up to and including
 `through_offset`, never a difference: reading a record twice, or again after a crash, changes nothing. A reader keeps
-for each cell the totals with the highest (incarnation, epoch, through_offset).
+for each cell the totals with the highest (epoch, through_offset), and of equal ones the later in the log.
 
 `decode_usage` and `encode_usage` are the fast way (msgspec); the model is the contract.
 """

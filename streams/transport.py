@@ -251,6 +251,10 @@ class Consumer(driver.Consumer):
             starts = dict(await self._positions().on_assigned({tp: group.get(tp) for tp in assignment}, self))
         if starts:
             await self._thread.seek_wait(starts)
+            # What lies before is in the ledger and its usage is said: said once more at every start otherwise.
+            behind = {tp: start for tp, start in starts.items() if start > (group.get(tp) or 0)}
+            if behind and await self._thread.commit(behind):
+                group.update(behind)
         for tp in assignment:
             start = starts.get(tp, group.get(tp))
             self._committed_offset[tp] = group.get(tp)
