@@ -12,14 +12,21 @@ from functools import partial
 from typing import Any, cast
 
 import faust
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 from faust import Stream
 from faust.types import TP, StreamT
 from yarl import URL
 
 from streams import topics
 from streams.config import Settings
-from streams.errors import Unavailable
+from streams.errors import SpendstreamError, Unavailable
 from streams.meter.agent import Meter, OutgoingRecord
 from streams.transport import Consumer, RawSchema
 from streams.usage.agent import UsageAgent
@@ -31,6 +38,16 @@ COMMIT_SECONDS = 1.0
 """How often offsets are committed: what a restart says again is at most this much usage (never ledger rows)."""
 
 
+_NEVER = (
+    ClusterAuthorizationFailedError,
+    InvalidTopicError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
+"""Sending again would not help: an operator has to."""
+
+
 class KafkaSender:
     """Sends through the app's producer and waits for the broker's word on each record."""
 
@@ -38,7 +55,10 @@ class KafkaSender:
         self._app = app
 
     async def send(self, records: list[OutgoingRecord]) -> None:
-        """Send all. Raises `Unavailable` when the broker does not take one; all may then be sent again."""
+        """Send all. Raises `Unavailable` when the broker does not take one now; all may then be sent again.
+
+        Raises `SpendstreamError` when it never will.
+        """
         producer = self._app.producer
         try:
             pending = [
@@ -48,6 +68,8 @@ class KafkaSender:
                 for record in records
             ]
             await asyncio.gather(*pending)
+        except _NEVER as error:
+            raise SpendstreamError(f"the broker refuses what the meter sends: {error!r}") from error
         except KafkaError as error:
             raise Unavailable(f"the broker did not take {len(records)} records: {error}") from error
 

@@ -53,6 +53,11 @@ class RecordBatch:
     highwater: int | None
     """The log's end as last seen by the fetcher; None before the first fetch told it."""
 
+    @property
+    def size(self) -> int:
+        """Bytes of the records' values."""
+        return sum(record.serialized_value_size for record in self.records)
+
 
 class Positions(Protocol):
     """Tells the transport where to start reading (see `streams.meter.agent`)."""
@@ -85,6 +90,10 @@ _FETCH_WAIT_MS = 250
 
 _EMPTY_FETCH_PAUSE_S = 0.02
 """Added to the delay of a call at most, and only when nothing was there; fifty empty fetches a second cost nothing."""
+
+
+_FULL_PAUSE_S = 0.01
+"""Between looks at whether a buffer has room again: the work of a small batch."""
 
 
 def _patient(fetch: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[bool]]:
@@ -159,6 +168,14 @@ class Consumer(driver.Consumer):
                 continue
             tp = TP(tp.topic, tp.partition)
             yield tp, self._batch_message(tp, batch)
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 (Faust's signature)
+        active = self._get_active_partitions()
+        if not active:
+            # All buffers are full, or nothing is assigned. Stock Faust sleeps a whole second here.
+            await asyncio.sleep(_FULL_PAUSE_S)
+            return {}, active
+        return await super()._wait_next_records(timeout)
 
     def _batch_message(self, tp: TP, records: list[ConsumerRecord]) -> ConsumerMessage:
         last = records[-1]
@@ -251,10 +268,11 @@ class Consumer(driver.Consumer):
             starts = dict(await self._positions().on_assigned({tp: group.get(tp) for tp in assignment}, self))
         if starts:
             await self._thread.seek_wait(starts)
-            # What lies before is in the ledger and its usage is said: said once more at every start otherwise.
-            behind = {tp: start for tp, start in starts.items() if start > (group.get(tp) or 0)}
-            if behind and await self._thread.commit(behind):
-                group.update(behind)
+            # What lies before is in the ledger and its usage is said: said once more at every start otherwise. In a new
+            # incarnation this goes back.
+            other = {tp: start for tp, start in starts.items() if start != (group.get(tp) or 0)}
+            if other and await self._thread.commit(other):
+                group.update(other)
         for tp in assignment:
             start = starts.get(tp, group.get(tp))
             self._committed_offset[tp] = group.get(tp)

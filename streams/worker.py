@@ -86,7 +86,7 @@ class Worker:
             self.usage,
             self.metrics,
             is_ready=self.is_ready,
-            fatal=lambda: str(self._fault) if self._fault else None,
+            fatal=lambda: None if self._fault is None else str(self._fault) or repr(self._fault),
         )
         self.http_address: tuple[str, int] | None = None
         self._running: asyncio.Task[None] | None = None

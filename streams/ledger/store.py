@@ -5,14 +5,15 @@ The order at an assignment is the correctness (spelt out in `streams.meter.takeo
     2. `wait_for_inserts` inserts of earlier owners that began before are waited for
     3. `position`         only now is what the ledger holds final
 
-A time is compared with DateTime64(3) only. With a DateTime the engine (26.9) prunes wrongly: `time < toDateTime(X)` drops parts
-and granules whose times all lie within the last second before X, so a cell read that way was sometimes empty.
+A time is compared with DateTime64(3) only. With a DateTime the engine (26.9) prunes wrongly: `time < toDateTime(X)`
+drops parts and granules whose times all lie within the last second before X, so a cell read that way was sometimes
+empty.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -24,7 +25,7 @@ from streams.errors import LedgerError, Unavailable
 from streams.ledger.client import Database
 from streams.meter.pages import MEASURES, PICO
 from streams.meter.sums import CellKey
-from streams.usage.windows import WindowRow
+from streams.usage.windows import MOST_ROWS, TooManyRows, WindowRow
 
 INSERT_MARK = "spendstream_intake"
 """In the text of each ledger insert, by which `wait_for_inserts` knows them."""
@@ -105,7 +106,7 @@ class LedgerStore:
             {"p": partition, "epoch": epoch, "i": incarnation, "o": offset, "worker": worker, "note": note},
         )
 
-    def wait_for_inserts(self, timeout_s: float = 120.0) -> None:
+    def wait_for_inserts(self, timeout_s: float = 45.0) -> None:
         """Wait until no ledger insert runs that began before now. Raises `Unavailable` when that takes too long."""
         sql = (
             "SELECT query_id FROM system.processes WHERE position(query, {mark:String}) > 0 "
@@ -235,7 +236,8 @@ class LedgerStore:
                 SELECT agent_id, tier, toUnixTimestamp(toDateTime(time)) AS second, {_TOTALS}
                 FROM intake
                 WHERE partition = {{p:UInt32}} AND outcome = 'call' AND agent_id IN {{agents:Array(String)}}
-                    AND time >= fromUnixTimestamp64Milli({{first:Int64}}) AND time < fromUnixTimestamp64Milli({{end:Int64}})
+                    AND time >= fromUnixTimestamp64Milli({{first:Int64}})
+                    AND time < fromUnixTimestamp64Milli({{end:Int64}})
                 GROUP BY agent_id, tier, second
                 """,
                 {
@@ -259,29 +261,43 @@ class LedgerStore:
         )
         return max(0, *(_ms(row[2]) for row in rows)) if rows else 0
 
-    def usage_windows(self, size: int, first: int, end: int, agent_id: str | None) -> list[WindowRow]:
-        """Windows of `size` seconds that begin in [first, end), epoch seconds, of one agent or all."""
+    def usage_windows(
+        self,
+        size: int,
+        first: int,
+        end: int,
+        agent_id: str | None = None,
+        tier: str | None = None,
+        by: Set[str] = frozenset({"agent_id", "tier"}),
+    ) -> list[WindowRow]:
+        """As `streams.usage.windows.Windows.rows`, of windows of `size` seconds, from the ledger."""
         first, end = -(-first // size) * size, -(-end // size) * size
+        groups = ["start", *(name for name in ("agent_id", "tier") if name in by)]
+        rows = self.database.rows(
+            f"""
+                SELECT
+                    intDiv(toUnixTimestamp(toDateTime(time)), {{size:UInt32}}) * {{size:UInt32}} AS start,
+                    {"agent_id" if "agent_id" in by else "NULL"}, {"tier" if "tier" in by else "NULL"}, {_TOTALS}
+                FROM intake
+                WHERE outcome = 'call'
+                    AND time >= fromUnixTimestamp64Milli({{first:Int64}})
+                    AND time < fromUnixTimestamp64Milli({{end:Int64}})
+                    {"AND agent_id = {agent:String}" if agent_id is not None else ""}
+                    {"AND tier = {tier:String}" if tier is not None else ""}
+                GROUP BY {", ".join(groups)} ORDER BY {", ".join(groups)} LIMIT {MOST_ROWS + 1}
+                """,
+            {"size": size, "first": first * 1000, "end": end * 1000, "agent": agent_id or "", "tier": tier or ""},
+        )
+        if len(rows) > MOST_ROWS:
+            raise TooManyRows(len(rows))
         return [
             WindowRow(
                 int(start),
-                str(agent),
-                str(tier),
+                agent,
+                of_tier,
                 [*(int(value) for value in values[:-1]), *divmod(pico(str(values[-1])), PICO)],
             )
-            for start, agent, tier, *values in self.database.rows(
-                f"""
-                SELECT
-                    intDiv(toUnixTimestamp(toDateTime(time)), {{size:UInt32}}) * {{size:UInt32}} AS start,
-                    agent_id, tier, {_TOTALS}
-                FROM intake
-                WHERE outcome = 'call'
-                    AND time >= fromUnixTimestamp64Milli({{first:Int64}}) AND time < fromUnixTimestamp64Milli({{end:Int64}})
-                    {"AND agent_id = {agent:String}" if agent_id is not None else ""}
-                GROUP BY start, agent_id, tier ORDER BY start, agent_id, tier
-                """,
-                {"size": size, "first": first * 1000, "end": end * 1000, "agent": agent_id or ""},
-            )
+            for start, agent, of_tier, *values in rows
         ]
 
     # -- writing -------------------------------------------------------------------------------------------------

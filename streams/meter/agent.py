@@ -27,7 +27,7 @@ import structlog
 from faust.types import TP, EventT
 
 from streams import killpoints, topics
-from streams.errors import Unavailable
+from streams.errors import Fenced, Unavailable
 from streams.ledger.store import LedgerStore
 from streams.meter.emit import usage_records
 from streams.meter.price import Pricer
@@ -41,6 +41,13 @@ from streams.metrics import Metrics
 from streams.transport import Consumer, RecordBatch
 
 log = structlog.get_logger("spendstream.meter")
+
+_FLUSH_BYTES = 64 << 20
+"""Of records in one flush: calls of 3 KB fill it as 20,000 do, and a block of the ledger stays far below the 2 GiB at
+which Arrow splits a column, and with it the insert."""
+
+_LOST_S = 60.0
+"""How long records of a partition that another worker has taken may still come here: a rebalance takes seconds."""
 
 _RETRY_FIRST_S = 0.2
 _RETRY_MOST_S = 10.0  # a server that comes back is used within ten seconds
@@ -73,6 +80,8 @@ class _Flush:
     messages: list[Any] = field(default_factory=list)
     through: dict[int, int] = field(default_factory=dict)
     rows: int = 0
+    size: int = 0
+    """Bytes of the records."""
     began: float = 0.0
 
 
@@ -120,6 +129,8 @@ class Meter:
         self._turn = asyncio.Lock()
         self._writing: asyncio.Task[None] | None = None
         self._fatal: BaseException | None = None
+        self._lost: dict[int, float] = {}
+        """Partitions that another worker took, and when that was seen (monotonic seconds)."""
 
     # -- assignment ----------------------------------------------------------------------------------------------
 
@@ -128,6 +139,7 @@ class Meter:
         self._consumer = consumer
         calls = {tp for tp in committed if tp.topic == topics.CALLS}
         self.owned = {}
+        self._lost = {}
         self._filling = _Flush()
         for topic in (topics.CALLS, topics.USAGE):
             count = await self.retried("count partitions", partial(consumer.partition_count, topic))
@@ -194,7 +206,14 @@ class Meter:
     async def _take(self, message: Any, batch: RecordBatch) -> None:
         meter = self.owned.get(batch.partition)
         if meter is None or self._fatal is not None:
-            return  # revoked meanwhile: not settled, so the next owner reads it
+            # Revoked meanwhile: not settled, so the next owner reads it.
+            lost_at = self._lost.get(batch.partition)
+            if lost_at is not None and time.monotonic() - lost_at > _LOST_S:
+                raise Fenced(
+                    f"another worker writes partition {batch.partition} while the group still gives it to this one: "
+                    "two groups of workers must not share a ledger (SPENDSTREAM_GROUP_ID)"
+                )
+            return
         began = time.perf_counter()
         arrived = meter.decode(batch, self._routers[topics.CALLS])
         in_ledger: set[tuple[str, str]] = set()
@@ -212,8 +231,9 @@ class Meter:
         filling.messages.append(message)
         filling.through[batch.partition] = batch.records[-1].offset
         filling.rows += metered.rows
+        filling.size += batch.size
         self._metrics.batch(metered, batch, time.perf_counter() - began)
-        if filling.rows >= self._options.flush_calls:
+        if filling.rows >= self._options.flush_calls or filling.size >= _FLUSH_BYTES:
             await self._start_flush()
 
     async def _ask_ledger(self, arrived: Arrived) -> set[tuple[str, str]]:
@@ -282,6 +302,7 @@ class Meter:
             meter = self.owned.get(partition)
             if meter is not None and owners.get(partition) != meter.epoch:
                 del self.owned[partition]
+                self._lost[partition] = time.monotonic()
 
         killpoints.reached("publish.before")
         await self._publish(flush, lost)

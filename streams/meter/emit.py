@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from operator import itemgetter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from schemas.usage import UsageStruct, encode_usage
-from streams.meter.pages import pico_usd
+from streams.meter.pages import PICO
 from streams.meter.route import Router
 from streams.meter.steps import PartitionMeter
 from streams.meter.sums import Touched
@@ -40,10 +42,10 @@ def usage_records(meter: PartitionMeter, through: int, cells: Touched, router: R
 
 
 def _record(meter: PartitionMeter, through: int, cells: Touched, part: npt.NDArray[np.int64]) -> bytes:
-    numbers: dict[str, int] = {}
-    agent = [numbers.setdefault(cells.agent_id[i], len(numbers)) for i in part.tolist()]
-    rows = cells.totals[part]
-    columns = rows.T.tolist()
+    of_part = _pick(part.tolist())
+    names = of_part(cells.agent_id)
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    columns = cells.totals[part].T.tolist()
     return encode_usage(
         UsageStruct(
             v=1,
@@ -53,9 +55,9 @@ def _record(meter: PartitionMeter, through: int, cells: Touched, part: npt.NDArr
             through_offset=through,
             watermark_ms=meter.watermark_ms,
             agents=list(numbers),
-            agent=agent,
-            tier=[cells.tier[i] for i in part.tolist()],
-            second=[cells.second[i] for i in part.tolist()],
+            agent=list(map(numbers.__getitem__, names)),
+            tier=of_part(cells.tier),
+            second=of_part(cells.second),
             calls=columns[0],
             errors=columns[1],
             input_tokens=columns[2],
@@ -64,6 +66,12 @@ def _record(meter: PartitionMeter, through: int, cells: Touched, part: npt.NDArr
             cache_write_input_tokens=columns[5],
             reasoning_output_tokens=columns[6],
             unpriced=columns[7],
-            cost_pico_usd=[pico_usd(row) for row in rows[:, -2:].tolist()],
+            cost_pico_usd=[dollars * PICO + rest for dollars, rest in zip(columns[8], columns[9], strict=True)],
         )
     )
+
+
+def _pick(places: list[int]) -> Callable[[list[Any]], list[Any]]:
+    """Takes the items at some places out of a list."""
+    take = itemgetter(*places)
+    return (lambda items: list(take(items))) if len(places) > 1 else (lambda items: [take(items)])

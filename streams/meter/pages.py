@@ -38,8 +38,10 @@ PICO = 10**12
 _AGENT_BITS = 28
 _TIER_BITS = 2
 _LOW_BITS = _AGENT_BITS + _TIER_BITS
-_AGENT_MASK = (1 << _AGENT_BITS) - 1
-_TIER_MASK = (1 << _TIER_BITS) - 1
+AGENT_MASK = ((1 << _AGENT_BITS) - 1) << _TIER_BITS
+"""The bits of a key that hold the agent."""
+TIER_MASK = (1 << _TIER_BITS) - 1
+"""The bits of a key that hold the tier."""
 
 PAGE_STEPS = 256
 """Steps of time (seconds, minutes, hours) in a page: few pages a batch of live traffic, small ones to drop."""
@@ -95,12 +97,12 @@ def steps_of(keys: I64) -> I64:
 
 def agents_of(keys: I64) -> I64:
     """The agent numbers of keys."""
-    return (keys >> _TIER_BITS) & _AGENT_MASK
+    return (keys & AGENT_MASK) >> _TIER_BITS
 
 
 def tiers_of(keys: I64) -> list[str]:
     """The tiers of keys."""
-    return [TIERS[code] for code in (keys & _TIER_MASK).tolist()]
+    return [TIERS[code] for code in (keys & TIER_MASK).tolist()]
 
 
 def grouped(keys: I64, sums: I64) -> tuple[I64, I64]:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from aiokafka.partitioner import murmur2
 
 MOVED_HEADER = "spendstream-moved"
 """On records that a meter sent on: they are counted where they arrive, so that none travels twice."""
@@ -22,6 +21,41 @@ _CACHE_KEYS = 1_000_000  # about 100 MB at worst; cleared as a whole, a key cost
 def key_of(run_id: str | None, agent_id: str) -> str:
     """A call's key: its root run's, so that sub-agents stay together, else its agent's."""
     return run_id or agent_id
+
+
+def murmur2(keys: Sequence[bytes]) -> npt.NDArray[np.uint32]:
+    """Kafka's murmur2 of many keys at once (the algorithm of `org.apache.kafka.common.utils.Utils.murmur2`).
+
+    Keys of one length are hashed together, four bytes of all of them at a time: a key costs a tenth of a microsecond,
+    in plain Python it costs ten.
+    """
+    hashes = np.empty(len(keys), dtype=np.uint32)
+    by_length: dict[int, list[int]] = {}
+    for place, key in enumerate(keys):
+        by_length.setdefault(len(key), []).append(place)
+    for length, places in by_length.items():
+        rows = np.frombuffer(b"".join([keys[place] for place in places]), dtype=np.uint8).reshape(len(places), length)
+        hashes[places] = _murmur2_of_one_length(rows, length)
+    return hashes
+
+
+def _murmur2_of_one_length(rows: npt.NDArray[np.uint8], length: int) -> npt.NDArray[np.uint32]:
+    multiplier = np.uint32(0x5BD1E995)
+    h = np.full(len(rows), np.uint32(0x9747B28C ^ length), dtype=np.uint32)
+    whole = length // 4 * 4
+    words = np.ascontiguousarray(rows[:, :whole]).view("<u4")
+    for column in range(whole // 4):
+        k = words[:, column] * multiplier
+        k ^= k >> np.uint32(24)
+        h = (h * multiplier) ^ (k * multiplier)
+    if length > whole:
+        for place in range(length - 1, whole - 1, -1):
+            h ^= rows[:, place].astype(np.uint32) << np.uint32(8 * (place - whole))
+        h *= multiplier
+    h ^= h >> np.uint32(13)
+    h *= multiplier
+    h ^= h >> np.uint32(15)
+    return h
 
 
 class Router:
@@ -37,19 +71,21 @@ class Router:
         if found is None:
             if len(self._known) >= _CACHE_KEYS:
                 self._known.clear()
-            found = self._known[key] = self._compute(key)
+            found = self._known[key] = int(self._compute([key])[0])
         return found
 
-    def _compute(self, key: str) -> int:
-        return int((murmur2(key.encode()) & 0x7FFFFFFF) % self.partitions)
+    def _compute(self, keys: Sequence[str]) -> npt.NDArray[np.int64]:
+        hashes = murmur2([key.encode() for key in keys]) & np.uint32(0x7FFFFFFF)
+        return (hashes % np.uint32(self.partitions)).astype(np.int64)
 
     def partition_of_each(self, keys: Sequence[str]) -> npt.NDArray[np.int64]:
         """The partitions of many keys."""
         known = self._known
         if len(known) + len(keys) > _CACHE_KEYS:
             known.clear()
-        for key in set(keys).difference(known):
-            known[key] = self._compute(key)  # never cleared on the way: the batch needs all of its own
+        new = list(set(keys).difference(known))
+        if new:  # never cleared on the way: the batch needs all of its own
+            known.update(zip(new, self._compute(new).tolist(), strict=True))
         return np.fromiter(map(known.__getitem__, keys), dtype=np.int64, count=len(keys))
 
     def misplaced(self, keys: Sequence[str], partition: int, allowed: Iterable[bool]) -> npt.NDArray[np.bool_]:

@@ -26,6 +26,8 @@ from streams.meter.steps import PartitionMeter
 from streams.meter.sums import CellKey, Cells
 from streams.transport import Consumer
 
+_MOST_UNCOMMITTED = 500_000
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -89,7 +91,10 @@ async def take_over(
     cells = Cells(usage_cells, cold_below=newest_ms // 1000 + 1 if newest_ms else 0)
     repeat: list[CellKey] = []
     if position is not None and not note:
-        repeat = await asyncio.to_thread(store.touched_cells, partition, incarnation, committed or 0)
+        # Commits are a second apart, so far fewer calls than this are uncommitted; a group without a commit (a new
+        # group id) does not say the whole ledger again.
+        first_unsaid = max(committed or 0, position.through - _MOST_UNCOMMITTED)
+        repeat = await asyncio.to_thread(store.touched_cells, partition, incarnation, first_unsaid)
     meter = PartitionMeter(partition, incarnation, epoch, window, cells, newest_ms or None)
     meter.owed = owed
     return Taken(meter, start, repeat, note)

@@ -17,11 +17,12 @@ from faust.types import TP, EventT
 
 from schemas.usage import decode_usage
 from streams import topics
+from streams.errors import UsageError
 from streams.ledger.store import LedgerStore
 from streams.meter.pages import MEASURES, PICO, pico_usd
 from streams.meter.route import Router
 from streams.transport import Consumer, RecordBatch
-from streams.usage.windows import SIZES, WindowRow, Windows
+from streams.usage.windows import MOST_ROWS, SIZES, TooManyRows, WindowRow, Windows
 
 log = structlog.get_logger("spendstream.usage")
 
@@ -112,23 +113,35 @@ class UsageAgent:
         return sum(windows.size for windows in self._owned.values())
 
     async def answer(self, question: UsageQuestion) -> dict[str, Any]:
-        """The windows asked for, as the JSON object that `/v1/usage` returns. Raises `Unavailable`."""
-        found = self._from_memory(question)
-        source = "memory"
-        if found is None:
-            source = "ledger"
-            found = await asyncio.to_thread(
-                self._store.usage_windows, SIZES[question.window], question.first, question.end, question.agent_id
-            )
-        if question.tier is not None:
-            found = [row for row in found if row.tier == question.tier]
+        """The windows asked for, as the JSON object that `/v1/usage` returns. Raises `Unavailable`, and `UsageError`
+        when there are too many."""
+        try:
+            found = self._from_memory(question)
+            source = "memory"
+            if found is None:
+                source = "ledger"
+                found = await asyncio.to_thread(
+                    self._store.usage_windows,
+                    SIZES[question.window],
+                    question.first,
+                    question.end,
+                    question.agent_id,
+                    question.tier,
+                    question.by,
+                )
+            if len(found) > MOST_ROWS:
+                raise TooManyRows(len(found))
+        except TooManyRows as error:
+            raise UsageError(
+                f"the answer has more than {MOST_ROWS} rows: ask for a shorter time, one agent_id, or by=tier"
+            ) from error
         return {
             "window": question.window,
             "from": question.first,
             "to": question.end,
             "source": source,
             "watermark_ms": self.watermark_ms,
-            "rows": _grouped(found, question.by),
+            "rows": _lines(found),
         }
 
     def _from_memory(self, question: UsageQuestion) -> list[WindowRow] | None:
@@ -145,17 +158,19 @@ class UsageAgent:
                 or windows.is_dirty(question.window, question.first, question.end)
             ):
                 return None
-            rows += windows.rows(question.window, question.first, question.end, question.agent_id)
+            rows += windows.rows(
+                question.window, question.first, question.end, question.agent_id, question.tier, question.by
+            )
         return rows
 
 
-def _grouped(rows: list[WindowRow], by: frozenset[str]) -> list[dict[str, Any]]:
+def _lines(rows: list[WindowRow]) -> list[dict[str, Any]]:
+    """One object a window; rows of one window that several partitions gave are added up."""
     sums: dict[tuple[int, str | None, str | None], list[int]] = {}
     for row in rows:
-        key = (row.start, row.agent_id if "agent_id" in by else None, row.tier if "tier" in by else None)
-        total = sums.setdefault(key, [0] * len(MEASURES))
-        for at, value in enumerate(row.totals):
-            total[at] += value
+        key = (row.start, row.agent_id, row.tier)
+        known = sums.get(key)
+        sums[key] = row.totals if known is None else [a + b for a, b in zip(known, row.totals, strict=True)]
     answer: list[dict[str, Any]] = []
     for (start, agent_id, tier), total in sorted(
         sums.items(), key=lambda item: (item[0][0], item[0][1] or "", item[0][2] or "")

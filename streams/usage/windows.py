@@ -12,18 +12,39 @@ So each window says whether it is complete here (`covers`), and whoever asks for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 
 import numpy as np
 
 from schemas.times import LATEST_MS
 from schemas.usage import UsageStruct
-from streams.meter.pages import I64, PICO, AgentNumbers, Pages, agents_of, empty, grouped, keys_of, steps_of, tiers_of
+from streams.meter.pages import (
+    AGENT_MASK,
+    I64,
+    PICO,
+    TIER_MASK,
+    AgentNumbers,
+    Pages,
+    agents_of,
+    empty,
+    grouped,
+    keys_of,
+    steps_of,
+    tiers_of,
+)
 from streams.meter.tiers import TIERS
 
 SIZES: Mapping[str, int] = {"1s": 1, "1m": 60, "1h": 3600}
 """Windows and their lengths in seconds. They begin at whole multiples since 1970-01-01 UTC."""
+
+MOST_ROWS = 50_000
+"""Of one answer: about 12 MB of JSON, a tenth of a second of the worker's time."""
+
+
+class TooManyRows(Exception):
+    """An answer would have more than `MOST_ROWS` rows."""
+
 
 _TIER_CODE = {tier: code for code, tier in enumerate(TIERS)}
 _MAX_AGENTS = 2_000_000  # as in streams.meter.sums
@@ -36,8 +57,10 @@ class WindowRow:
 
     start: int
     """Epoch seconds."""
-    agent_id: str
-    tier: str
+    agent_id: str | None
+    """None where the row sums over agents."""
+    tier: str | None
+    """None where the row sums over tiers."""
     totals: list[int]
     """As `streams.meter.pages.MEASURES`."""
 
@@ -104,8 +127,19 @@ class Windows:
         size = SIZES[name]
         return any(first <= (key >> 30) * size < end for key in self._dirty[name])
 
-    def rows(self, name: str, first: int, end: int, agent_id: str | None = None) -> list[WindowRow]:
-        """Windows of a size that begin in [first, end), epoch seconds, by start, agent and tier."""
+    def rows(
+        self,
+        name: str,
+        first: int,
+        end: int,
+        agent_id: str | None = None,
+        tier: str | None = None,
+        by: Set[str] = frozenset({"agent_id", "tier"}),
+    ) -> list[WindowRow]:
+        """Windows of a size that begin in [first, end), epoch seconds, by start, agent and tier.
+
+        Only of one agent or tier where given; summed up over what is not in `by`. Raises `TooManyRows`.
+        """
         size = SIZES[name]
         keys, totals = self._windows[name].between(-(-first // size), -(-end // size))
         if agent_id is not None:
@@ -113,10 +147,18 @@ class Windows:
             if number is None:
                 return []
             keys, totals = keys[agents_of(keys) == number], totals[agents_of(keys) == number]
+        if tier is not None:
+            of_tier = (keys & TIER_MASK) == _TIER_CODE[tier]
+            keys, totals = keys[of_tier], totals[of_tier]
+        if len(keys) and by != {"agent_id", "tier"}:
+            keep = (0 if "agent_id" in by else AGENT_MASK) | (0 if "tier" in by else TIER_MASK)
+            keys, totals = grouped(keys & ~keep, totals)
+        if len(keys) > MOST_ROWS:
+            raise TooManyRows(len(keys))
         names = self._agents.names
         return [
-            WindowRow(step * size, names[agent], tier, row)
-            for step, agent, tier, row in zip(
+            WindowRow(step * size, names[agent] if "agent_id" in by else None, of_tier if "tier" in by else None, row)
+            for step, agent, of_tier, row in zip(
                 steps_of(keys).tolist(), agents_of(keys).tolist(), tiers_of(keys), totals.tolist(), strict=True
             )
             if row[0]
@@ -185,6 +227,10 @@ def _matrix(usage: UsageStruct) -> I64:
         )
     ):
         table[:, at] = column
-    table[:, -2] = [cost // PICO for cost in usage.cost_pico_usd]
-    table[:, -1] = [cost % PICO for cost in usage.cost_pico_usd]
+    try:
+        cost = np.array(usage.cost_pico_usd, dtype=np.int64)
+        table[:, -2], table[:, -1] = cost // PICO, cost % PICO
+    except OverflowError:  # a cell of more than nine million dollars
+        table[:, -2] = [cost // PICO for cost in usage.cost_pico_usd]
+        table[:, -1] = [cost % PICO for cost in usage.cost_pico_usd]
     return table
