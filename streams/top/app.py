@@ -90,9 +90,9 @@ class TopApp(App[None]):
     ENABLE_COMMAND_PALETTE = False
     CSS = f"""
     Screen {{ layout: vertical; }}
-    #title, #note, #trail {{ height: 1; }}
+    #title, #trail {{ height: 1; }}
     #head {{ height: {LINES}; }}
-    #note {{ display: none; }}
+    #note {{ display: none; height: auto; max-height: 4; }}
     DataTable {{ height: 1fr; scrollbar-size-vertical: 1; }}
     #search {{ display: none; border: none; height: 1; padding: 0; }}
     #empty, #small {{ display: none; height: 1fr; padding: 1 2; }}
@@ -135,6 +135,7 @@ class TopApp(App[None]):
         self._look: Look | None = None
         self._drawn: Look | None = None
         self._paused = False
+        self._width = 0
         self._shape: tuple[Column, ...] = ()
 
     def compose(self) -> ComposeResult:
@@ -167,11 +168,13 @@ class TopApp(App[None]):
     def on_resize(self, event: events.Resize) -> None:
         """Fit, or say that it does not."""
         width, height = event.size
+        self._width = width  # this handler runs before textual's own takes the size in
         small = width < LEAST_WIDTH or height < LEAST_HEIGHT
-        self.screen.set_class(small, "small")
+        base = self.screen_stack[0]  # not `self.screen`: that may be the help
+        base.set_class(small, "small")
         if small:
             said = f"spendstream top needs a terminal of {LEAST_WIDTH}x{LEAST_HEIGHT}; this one is {width}x{height}."
-            self.query_one("#small", Static).update(said)
+            base.query_one("#small", Static).update(said)
         self._draw()
 
     # --- asking
@@ -202,7 +205,9 @@ class TopApp(App[None]):
         if not self.screen_stack or self.screen_stack[0].has_class("small"):
             return
         base = self.screen_stack[0]
-        width = base.size.width
+        if not base.query("#note"):  # an answer that came while the app begins or ends
+            return
+        width = self._width or self.size.width
         answer, look = self._answer, self._look
         idle = answer is not None and answer.idle
         fault = answer.fault if answer is not None else ""

@@ -1,0 +1,132 @@
+"""`spendstream demo` as a newcomer runs it: figures equal what the same seed gives; on a terminal and without."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streams.demo.day import calls
+from streams.demo.flaws import with_flaws
+from streams.meter.price import Pricer
+from tests.e2e.command import PATIENCE_S, environment, spendstream
+from tests.e2e.terminal import Terminal
+
+pytestmark = pytest.mark.slow
+
+SECONDS = 6
+SPEED = 1200
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "spend"
+
+
+def test_ledger_equals_what_the_seed_gives(directory: Path) -> None:
+    options: list[str | Path] = [
+        "--seconds",
+        str(SECONDS),
+        "--speed",
+        str(SPEED),
+        "--seed",
+        "3",
+        "--embedded",
+        directory,
+        "--json",
+    ]
+    shown = spendstream("demo", *options).json
+    start, span = shown["from_ms"], shown["to_ms"] - shown["from_ms"]
+    assert span == SECONDS * SPEED * 1000
+    items = list(with_flaws(calls(3, start, span), 3))
+    count = Counter(item.what for item in items)
+    rows = [item.row for item in items if item.what == "call"]
+
+    assert shown["published"] == len(items)
+    assert (shown["ledger_rows"], shown["duplicates"], shown["rejected"]) == (
+        count["call"],
+        count["again"],
+        count["malformed"],
+    )
+    assert shown["input_tokens"] == sum(row["input_tokens"] for row in rows)
+    assert shown["output_tokens"] == sum(row["output_tokens"] for row in rows)
+    number = {name: np.array([row.get(name, 0) for row in rows], dtype=np.int64) for name in (
+        "time", "input_tokens", "output_tokens", "cache_read_input_tokens", "cache_write_input_tokens")}  # fmt: skip
+    priced = Pricer.default().price(
+        [row["provider_name"] for row in rows], [row["request_model"] for row in rows], [None] * len(rows),
+        *number.values(),
+    )  # fmt: skip
+    assert Decimal(shown["cost_usd"]) == Decimal(int(priced.cost_pico.sum())).scaleb(-12)
+    assert shown["unpriced"] == int((~priced.priced).sum()) > 0
+    for by in ("by_tier", "by_team"):
+        assert sum(group["calls"] for group in shown[by].values()) == shown["ledger_rows"]
+        assert sum(Decimal(group["cost_usd"]) for group in shown[by].values()) == Decimal(shown["cost_usd"])
+    assert {runaway["kind"] for runaway in shown["runaways"]} == {"loop", "retry_storm", "sub_agents", "context"}
+    assert shown["incidents"] == []
+    assert shown["audit_ok"] is True
+    assert shown["first_figure_seconds"] < 10
+
+
+def test_again_on_the_same_directory_adds_as_much_and_no_duplicates(directory: Path) -> None:
+    before = json.loads(spendstream("sql", "--json", "--embedded", directory, "SELECT count() FROM calls").out)
+    ended = spendstream(
+        "demo", "--seconds", str(SECONDS), "--speed", str(SPEED), "--seed", "3", "--embedded", directory
+    )
+    assert ended.code == 0, ended.err
+    text = ended.out.decode()
+    after = json.loads(spendstream("sql", "--json", "--embedded", directory, "SELECT count() FROM calls").out)
+    assert after["rows"][0][0] == 2 * before["rows"][0][0]
+    assert "calls/s" in text
+    assert "SQL at http://127.0.0.1:" in text
+    assert "begins to" in text
+    assert "audit: holds" in text
+    assert f"spendstream top --embedded {directory}" in text
+    assert "\x1b" not in text
+    assert (directory / "demo.log").stat().st_size > 0
+
+
+def test_on_a_terminal_something_moves_and_ctrl_c_ends_it_in_good_order(tmp_path: Path) -> None:
+    directory = tmp_path / "spend"
+    with Terminal("demo", "--seconds", "600", "--embedded", directory) as terminal:
+        terminal.until(lambda text: "top agents" in text and "coder-" in text)
+        terminal.until(lambda text: "of 10:00, Ctrl-C ends it" in text and "in " in text)
+        terminal.interrupt()
+        code = terminal.end()
+        text = terminal.text
+    assert code == 0, text[-3000:]
+    assert "audit: holds" in text
+    assert "Traceback" not in text
+
+
+def test_a_reader_that_has_enough_ends_it(tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streams.cli.main", "demo", "--seconds", "600", "--embedded", str(tmp_path / "spend")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert process.stdout.readline()
+    process.stdout.close()
+    code = process.wait(timeout=PATIENCE_S)
+    said = process.stderr.read().decode()
+    process.stderr.close()
+    assert code == 1
+    assert "Traceback" not in said
+
+
+def test_a_directory_in_use_says_by_whom(directory: Path, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text("no directory")
+    ended = spendstream("demo", "--seconds", "1", "--embedded", file)
+    assert ended.code == 2
+    assert str(file) in ended.err
+    for wrong in (["--seconds", "0"], ["--speed", "0"], ["--seed", "-1"]):
+        assert spendstream("demo", *wrong).code == 2
