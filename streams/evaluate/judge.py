@@ -45,7 +45,8 @@ def evaluate(
         ids = {call.id for call in calls}
         labels: list[dict[str, Any]] = []
         for file, found in label_files:
-            if any(label.get("first_call_id") in ids for label in found):
+            # a file without any runaway names no call: outages, or nothing, go with every set
+            if any(label.get("first_call_id") in ids for label in found) or not any(map(_names_a_call, found)):
                 placed.add(file)
                 labels += [label for label in found if "first_call_id" not in label or label["first_call_id"] in ids]
         name = path.parent.name if path.name.startswith("calls.") else path.name.split(".")[0]
@@ -110,6 +111,10 @@ def judge(
         out["budget, 3 x own mean day"] = _judged(budget(calls, costs), labelled, size)
         out["OpenHands' stuck rules"] = _judged(openhands(calls), labelled, size)
     return out, chosen
+
+
+def _names_a_call(label: Mapping[str, Any]) -> bool:
+    return "first_call_id" in label
 
 
 def _judged(alarms: Sequence[Alarm], labelled: Sequence[Truth], size: Size) -> Judged:

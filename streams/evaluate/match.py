@@ -74,7 +74,8 @@ def truths(labels: Sequence[Mapping[str, Any]], calls: Sequence[SeenCall], costs
         low, high = -(2**62), 2**62
         inside: list[int] = []
         if "start" in label and "end" in label:
-            inside = [where[i] for i in label.get("call_ids", ())]
+            # a call of the label may be missing: lost, refused as bad, beyond the end of a shortened file
+            inside = [where[i] for i in label.get("call_ids", ()) if i in where]
             low, high = int(label["start"]), int(label["end"]) + GRACE_MS
         else:
             # a session is abnormal as a whole, a step label from its first step on

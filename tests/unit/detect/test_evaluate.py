@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from streams.errors import UsageError
@@ -124,6 +125,23 @@ def test_files_in_report_out(tmp_path: Path) -> None:
     assert shipped["saved_dollars_share"] == pytest.approx(35 / 40)
     json.dumps(report.to_json())
     assert "some_set: 43 calls, 1 runs, 1 agent-days" in table(report)
+
+
+def test_a_label_may_name_calls_that_are_not_there(tmp_path: Path) -> None:
+    lines = [json.dumps({k: v for k, v in msgspec.to_builtins(one).items() if v is not None}) for one in CALLS]
+    (tmp_path / "x.jsonl").write_text("\n".join(lines[:20]))  # a shortened file
+    (tmp_path / "labels.jsonl").write_text(json.dumps(label(3, 40)) + "\n")
+    shipped = evaluate([tmp_path / "x.jsonl"], [tmp_path / "labels.jsonl"], rivals=False).sets["x"]["spendstream"]
+    assert (shipped.found, shipped.labels, shipped.false) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("text", ["", json.dumps({"label": "outage", "scope": "benign", "start": T0, "end": T0 + 1})])
+def test_labels_without_any_runaway_say_that_nothing_ran_away(tmp_path: Path, text: str) -> None:
+    (tmp_path / "x.jsonl").write_text("")
+    (tmp_path / "labels.jsonl").write_text(text)
+    report = evaluate([tmp_path / "x.jsonl"], [tmp_path / "labels.jsonl"])
+    assert report.sets["x"]["spendstream"].labels == 0
+    assert report.sizes["x"].calls == 0
 
 
 def test_faults_name_file_and_line(tmp_path: Path) -> None:
