@@ -8,7 +8,6 @@ calls, and a sum of whole dollars for ever.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import numpy as np
@@ -43,6 +42,9 @@ AGENT_MASK = ((1 << _AGENT_BITS) - 1) << _TIER_BITS
 TIER_MASK = (1 << _TIER_BITS) - 1
 """The bits of a key that hold the tier."""
 
+_FREE = -1
+"""No key: keys are not negative."""
+
 PAGE_STEPS = 256
 """Steps of time (seconds, minutes, hours) in a page: few pages a batch of live traffic, small ones to drop."""
 
@@ -70,10 +72,14 @@ class AgentNumbers:
     def of(self, agents: Sequence[str]) -> I64:
         """A number for each name; new names get new ones."""
         numbers = self._numbers
-        for agent in set(agents).difference(numbers):
-            numbers[agent] = len(self.names)
-            self.names.append(agent)
-        return np.fromiter(map(numbers.__getitem__, agents), dtype=np.int64, count=len(agents))
+        found = list(map(numbers.get, agents))
+        if None in found:
+            for at, number in enumerate(found):
+                if number is None:
+                    found[at] = number = numbers.setdefault(agents[at], len(self.names))
+                    if number == len(self.names):
+                        self.names.append(agents[at])
+        return np.array(found, dtype=np.int64)
 
     def find(self, agent: str) -> int | None:
         """The number of a name that is known."""
@@ -113,21 +119,77 @@ def grouped(keys: I64, sums: I64) -> tuple[I64, I64]:
     return keys[starts], np.add.reduceat(sums[order], starts, axis=0)
 
 
-@dataclass(slots=True)
 class _Page:
-    rows: dict[int, int] = field(default_factory=dict)
-    totals: I64 = field(default_factory=lambda: empty(64))
+    """Distinct keys and a row of sums for each: an open-addressing hash table that looks up whole arrays at a time.
 
-    def places(self, keys: list[int]) -> I64:
-        rows = self.rows
-        for key in keys:
-            if key not in rows:
-                rows[key] = len(rows)
-        if len(rows) > len(self.totals):
-            grown = empty(max(len(rows), 2 * len(self.totals)))
-            grown[: len(self.totals)] = self.totals
-            self.totals = grown
-        return np.fromiter(map(rows.__getitem__, keys), dtype=np.int64, count=len(keys))
+    A dictionary costs a step of the interpreter for each key, four times for each cell of usage; with as many agents
+    as calls that was a third of the worker's time.
+    """
+
+    __slots__ = ("_bits", "_keys", "_slot_key", "_slot_row", "size", "totals")
+
+    def __init__(self) -> None:
+        self.size = 0
+        self.totals = empty(64)
+        self._keys = np.empty(64, dtype=np.int64)
+        self._bits = 7
+        self._slot_key = np.full(1 << self._bits, _FREE, dtype=np.int64)
+        self._slot_row = np.empty(1 << self._bits, dtype=np.int64)
+
+    @property
+    def keys(self) -> I64:
+        """The keys, in the order of their rows."""
+        return self._keys[: self.size]
+
+    def places(self, keys: I64) -> I64:
+        """The row of each key; keys that are new get new rows, all zero. Keys are distinct."""
+        self._make_room(len(keys))
+        rows = np.empty(len(keys), dtype=np.int64)
+        todo, slot = np.arange(len(keys)), self._home(keys)
+        while len(todo):
+            wanted = keys[todo]
+            here = self._slot_key[slot]
+            done = here == wanted
+            rows[todo[done]] = self._slot_row[slot[done]]
+            free = np.flatnonzero(here == _FREE)
+            if len(free):
+                at, key = slot[free], wanted[free]
+                self._slot_key[at] = key  # of several that want one slot the last gets it; the others go on
+                won = self._slot_key[at] == key
+                at, new = at[won], np.arange(self.size, self.size + int(won.sum()))
+                self._slot_row[at] = new
+                self._keys[new] = key[won]
+                rows[todo[free[won]]] = new
+                self.size += len(new)
+                done[free[won]] = True
+            left = ~done
+            todo, slot = todo[left], (slot[left] + 1) & ((1 << self._bits) - 1)
+        return rows
+
+    def _home(self, keys: I64) -> I64:
+        # Fibonacci hashing: the high bits of the product with 2^64 / golden ratio.
+        return ((keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(64 - self._bits)).astype(np.int64)
+
+    def _make_room(self, more: int) -> None:
+        needed = self.size + more
+        if needed > len(self._keys):
+            room = max(needed, 2 * len(self._keys))
+            self._keys = np.concatenate([self.keys, np.empty(room - self.size, dtype=np.int64)])
+            self.totals = np.concatenate([self.totals[: self.size], empty(room - self.size)])
+        if 2 * needed > 1 << self._bits:  # at most half full: one or two looks for a key
+            self._bits = (4 * needed).bit_length()
+            self._slot_key = np.full(1 << self._bits, _FREE, dtype=np.int64)
+            self._slot_row = np.empty(1 << self._bits, dtype=np.int64)
+            self._fill(self.keys)
+
+    def _fill(self, keys: I64) -> None:
+        todo, slot = np.arange(len(keys)), self._home(keys)
+        while len(todo):
+            free = self._slot_key[slot] == _FREE
+            self._slot_key[slot[free]] = keys[todo[free]]
+            won = self._slot_key[slot] == keys[todo]
+            self._slot_row[slot[won]] = todo[won]
+            todo, slot = todo[~won], (slot[~won] + 1) & ((1 << self._bits) - 1)
 
 
 class Pages:
@@ -160,8 +222,8 @@ class Pages:
         """Keys and totals of all times from `first` (included) to `end` (excluded), in order of key."""
         keys, totals = [np.zeros(0, dtype=np.int64)], [empty()]
         for number, page in self._pages.items():
-            if (number + 1) * PAGE_STEPS > first and number * PAGE_STEPS < end and page.rows:
-                part = np.fromiter(page.rows, dtype=np.int64, count=len(page.rows))
+            if (number + 1) * PAGE_STEPS > first and number * PAGE_STEPS < end:
+                part = page.keys
                 inside = (steps_of(part) >= first) & (steps_of(part) < end)
                 keys.append(part[inside])
                 totals.append(page.totals[: len(part)][inside])
@@ -172,13 +234,13 @@ class Pages:
     def drop_oldest(self) -> int:
         """Drop the oldest page; returns the time below which nothing is kept now."""
         number = min(self._pages)
-        self.size -= len(self._pages.pop(number).rows)
+        self.size -= self._pages.pop(number).size
         return (number + 1) * PAGE_STEPS
 
     def drop_below(self, step: int) -> int:
         """Drop pages that lie wholly below a time; returns the time below which nothing is kept now."""
         for number in [number for number in self._pages if (number + 1) * PAGE_STEPS <= step]:
-            self.size -= len(self._pages.pop(number).rows)
+            self.size -= self._pages.pop(number).size
         return step // PAGE_STEPS * PAGE_STEPS
 
     def end(self) -> int:
@@ -191,9 +253,9 @@ class Pages:
         self.size = 0
 
     def _places(self, page: _Page, keys: I64) -> I64:
-        before = len(page.rows)
-        at = page.places(keys.tolist())
-        self.size += len(page.rows) - before
+        before = page.size
+        at = page.places(keys)
+        self.size += page.size - before
         return at
 
     def _parts(self, keys: I64) -> Iterator[tuple[int, int, _Page]]:

@@ -83,10 +83,12 @@ class Router:
         known = self._known
         if len(known) + len(keys) > _CACHE_KEYS:
             known.clear()
-        new = list(set(keys).difference(known))
-        if new:  # never cleared on the way: the batch needs all of its own
+        found = list(map(known.get, keys))
+        if None in found:  # the cache is never cleared on the way: the batch needs all of its own
+            new = list({key for key, partition in zip(keys, found, strict=True) if partition is None})
             known.update(zip(new, self._compute(new).tolist(), strict=True))
-        return np.fromiter(map(known.__getitem__, keys), dtype=np.int64, count=len(keys))
+            found = list(map(known.get, keys))
+        return np.array(found, dtype=np.int64)
 
     def misplaced(self, keys: Sequence[str], partition: int, allowed: Iterable[bool]) -> npt.NDArray[np.bool_]:
         """Which calls do not belong to `partition`; never those that are `allowed` to be there."""

@@ -75,7 +75,8 @@ class Windows:
         self._agents = AgentNumbers()
         self._cells: dict[int, Pages] = {}
         self._cells_from = 0
-        self._windows = {name: Pages() for name in SIZES}
+        # The windows of a second are the cells themselves, added up over source partitions when they are asked for.
+        self._windows = {name: Pages() for name in SIZES if name != "1s"}
         self._dirty: dict[str, set[int]] = {name: set() for name in SIZES}
         self._applied: dict[int, tuple[int, int]] = {}
         self.watermark_ms: int | None = None
@@ -114,8 +115,8 @@ class Windows:
         self._mark_dirty(keys[:known])
         keys, totals = keys[known:], totals[known:]
         change = self._cells.setdefault(usage.source_partition, Pages()).replace(keys, totals)
-        for name, size in SIZES.items():
-            self._add(name, size, keys, change)
+        for name in self._windows:
+            self._add(name, SIZES[name], keys, change)
         self._drop_old()
 
     def covers(self, name: str, start: int) -> bool:
@@ -141,7 +142,14 @@ class Windows:
         Only of one agent or tier where given; summed up over what is not in `by`. Raises `TooManyRows`.
         """
         size = SIZES[name]
-        keys, totals = self._windows[name].between(-(-first // size), -(-end // size))
+        steps = (-(-first // size), -(-end // size))
+        if name == "1s":
+            parts = [pages.between(*steps) for pages in self._cells.values()] or [(empty()[:, 0], empty())]
+            keys, totals = np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+            if len(parts) > 1 and len(keys):
+                keys, totals = grouped(keys, totals)
+        else:
+            keys, totals = self._windows[name].between(*steps)
         if agent_id is not None:
             number = self._agents.find(agent_id)
             if number is None:
@@ -182,7 +190,7 @@ class Windows:
                 self._raise_floor(name, newest + 1)
 
     def _raise_floor(self, name: str, step: int) -> None:
-        floor = self._windows[name].drop_below(step)
+        floor = self._windows[name].drop_below(step) if name in self._windows else step
         self._complete_from[name] = max(self._complete_from[name], step * SIZES[name], floor * SIZES[name])
         self._dirty[name] = {key for key in self._dirty[name] if key >> 30 >= step}
 
