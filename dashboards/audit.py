@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.kit import MUST_BE_ZERO, Link, board, choice, listing, number, place, series, typed
+from dashboards.kit import DECISIONS, MUST_BE_ZERO, Link, board, choice, listing, number, place, series, typed
 
 UID = "spendstream-audit"
 TO_RUN = Link(UID, "Only ${__value.text}", "run", "run", ("datasource",))
 TO_AGENT = Link("spendstream-team", "Agent ${__value.text}", "agent", "agent", ("datasource",))
+NARROW = {
+    "input": 85,
+    "cached": 85,
+    "output": 85,
+    "status": 110,
+    "decision": 90,
+    "escalated_from": 120,
+    "tier": 85,
+    "attempt": 80,
+}
 
 
 def audit() -> dashboard.Dashboard:
@@ -63,7 +73,7 @@ def audit() -> dashboard.Dashboard:
                         "Every call, newest first; `place` is incarnation/partition/offset/item in the log, `cost` is"
                         " empty where no price is known. If two calls look alike, their ids differ: repeated ids are"
                         " counted once. If 1,000 rows are not enough, use `spendstream sql`.",
-                        links={"run": TO_RUN, "agent": TO_AGENT})),
+                        links={"run": TO_RUN, "agent": TO_AGENT}, widths=NARROW)),
                 ],
             ),
             (
@@ -71,7 +81,8 @@ def audit() -> dashboard.Dashboard:
                 [
                     (10, series("Decisions", "audit_decisions",
                         "What policies decided, over time. If denials jump, a policy was changed or an agent hits its"
-                        " limit: see which policy in the table beside.", stacked=True, bars=True, interval="5m")),
+                        " limit: see which policy in the table beside.", stacked=True, bars=True, interval="5m",
+                        colours=DECISIONS)),
                     (14, listing("Policies", "audit_policies",
                         "Decisions by policy. If a policy never decides, its condition may be wrong; if it denies"
                         " most of an agent's calls, talk to its team.")),

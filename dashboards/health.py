@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.kit import MUST_BE_ZERO, board, listing, number, place, series
+from dashboards.kit import MUST_BE_ZERO, OUTCOMES, board, listing, number, place, series
 
 UID = "spendstream-health"
 
@@ -47,13 +47,16 @@ def health() -> dashboard.Dashboard:
             (
                 "", 9,
                 [
-                    (12, series("Rows by outcome", "health_outcomes",
+                    (10, series("Rows by outcome", "health_outcomes",
                         "What became of what arrived, by event time. If calls stop while rejects go on, a sender"
-                        " changed its format; if all stop, workers or Kafka.", stacked=True, bars=True)),
-                    (12, series("Delay", "health_delay",
-                        "p50, p95, p99: from the Kafka record to the ledger; late: from the call to Kafka (95 of 100"
-                        " are below). If p95 passes a few seconds, workers cannot keep up: add some. If late grows,"
-                        " routers buffer.", interval="1m")),
+                        " changed its format; if all stop, workers or Kafka.",
+                        stacked=True, bars=True, colours=OUTCOMES)),
+                    (7, series("Delay", "health_delay",
+                        "From the Kafka record to the ledger. If p95 passes a few seconds, workers cannot keep up: add"
+                        " some, or see whether ClickHouse is slow.", interval="1m", below=True)),
+                    (7, series("Late calls", "health_late",
+                        "From the call to Kafka. If it grows, routers buffer or were cut off; late calls land in their"
+                        " own hour, so figures of past hours still change.", interval="1m", below=True)),
                 ],
             ),
             (
@@ -81,10 +84,15 @@ def health() -> dashboard.Dashboard:
             (
                 "Partitions", 9,
                 [
-                    (13, listing("Positions", "health_partitions",
-                        "How far the ledger holds each partition, and how long it has been silent. If one is silent"
-                        " and the others are not, its owner is stuck: restart that worker.")),
-                    (11, listing("Changes of owner", "health_epochs",
+                    (24, listing("Positions", "health_partitions",
+                        "How far the ledger holds each partition, and how long it has been silent. If one is silent and"
+                        " the others are not, its owner is stuck: restart that worker.")),
+                ],
+            ),
+            (
+                "", 8,
+                [
+                    (24, listing("Changes of owner", "health_epochs",
                         "When workers took partitions over. If this list grows by the minute, workers die and come"
                         " back: read their logs. A new incarnation says that the topic was made again.")),
                 ],

@@ -31,7 +31,8 @@ _UNITS: Final[Mapping[str, tuple[str, int | None]]] = {
     "time": ("dateTimeAsIso", None),
     "text": ("string", None),
     "USD": ("currencyUSD", 2),
-    "USD/1k": ("currencyUSD", 4),
+    "USD/call": ("currencyUSD", 5),
+    "USD/1k": ("currencyUSD", 5),
     "tokens": ("short", None),
     "calls": ("locale", 0),
     "rows": ("locale", 0),
@@ -41,13 +42,45 @@ _UNITS: Final[Mapping[str, tuple[str, int | None]]] = {
     "seconds": ("s", None),
     "ms": ("ms", 0),
 }
-"""Grafana's unit and decimals. `currencyUSD` shortens thousands ($1.2K); tables, which finance adds up, do not."""
+"""Grafana's unit and decimals. `currencyUSD` shortens thousands ($1.2K): good on an axis, wrong for a sum."""
 
-_EXACT: Final = {"USD": ("prefix:$", 2), "USD/1k": ("prefix:$", 4), "tokens": ("locale", 0)}
+_EXACT: Final = {
+    "USD": ("prefix:$", 2),
+    "USD/call": ("prefix:$", 5),
+    "USD/1k": ("prefix:$", 5),
+    "tokens": ("locale", 0),
+}
+
+_IN_FULL: Final = {"USD": _EXACT["USD"]}
+
+_WIDTHS: Final = {
+    "time": 175,
+    "USD": 110,
+    "USD/call": 100,
+    "USD/1k": 155,
+    "tokens": 125,
+    "calls": 95,
+    "rows": 95,
+    "count": 95,
+    "share": 90,
+    "change": 90,
+    "seconds": 95,
+    "ms": 95,
+}
+"""Pixels of a table's column; texts share what is left."""
 
 GROWTH: Final[Steps] = ((None, "text"), (0.25, "orange"), (0.5, "red"))
 FAILURES: Final[Steps] = ((None, "text"), (0.05, "orange"), (0.15, "red"))
 MUST_BE_ZERO: Final[Steps] = ((None, "green"), (1, "red"))
+OUTCOMES: Final = {"call": "blue", "duplicate": "orange", "reject": "red", "moved": "purple"}
+STATUSES: Final = {
+    "error": "red",
+    "timeout": "dark-red",
+    "rate_limited": "orange",
+    "denied": "purple",
+    "cancelled": "text",
+}
+DECISIONS: Final = {"allow": "green", "deny": "red", "escalate": "orange"}
 PLAIN: Final[Steps] = ((None, "text"),)
 
 
@@ -111,13 +144,17 @@ def _thresholds(steps: Steps) -> dashboard.ThresholdsConfig:
 
 def _named(column: str) -> str:
     """A column's heading."""
+    if column == "seconds":
+        return "Lasted"  # Grafana writes it as minutes or hours
+    if column[:1] == "p" and column[1:].isdigit():
+        return column
     return column.replace("_", " ").replace("cost per 1k", "cost per 1k tokens").capitalize()
 
 
 def number(title: str, name: str, field: str, about: str, *, steps: Steps = PLAIN) -> Panel:
     """One figure of a query's only row."""
     query = board_query(name)
-    unit, decimals = _UNITS[query.unit(field)]
+    unit, decimals = _IN_FULL.get(query.unit(field), _UNITS[query.unit(field)])
     panel = (
         stat.Panel()
         .title(title)
@@ -128,6 +165,7 @@ def number(title: str, name: str, field: str, about: str, *, steps: Steps = PLAI
         .no_value("no calls")
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .thresholds(_thresholds(steps))
+        .text(common.VizTextDisplayOptions().value_size(38))
         .graph_mode(common_models.BigValueGraphMode.NONE)
         .color_mode(common_models.BigValueColorMode.VALUE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields(f"/^{field}$/").values(False))
@@ -142,14 +180,29 @@ def series(
     *,
     stacked: bool = False,
     bars: bool = False,
+    below: bool = False,
     interval: str = "1h",
-    unit: str | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> Panel:
-    """A time series; a `label` column names its lines, else each number column is one. `interval`: shortest bucket."""
+    """A time series; a `label` column names its lines, else each number column is one.
+
+    `interval`: the shortest bucket. `colours`: of labels that mean something good or bad; others follow from the name.
+    `below`: the legend goes under the chart, for narrow panels.
+    """
     query = board_query(name)
     labels = [column.name for column in query.columns if column.unit == "label"]
     values = [column for column in query.columns if column.unit not in {"time", "label"}]
-    grafana_unit, decimals = _UNITS[unit or values[0].unit]
+    grafana_unit, decimals = _UNITS[values[0].unit]
+    legend = common.VizLegendOptions().show_legend(True)
+    if below:
+        legend = legend.display_mode(common_models.LegendDisplayMode.LIST)
+        legend = legend.placement(common_models.LegendPlacement.BOTTOM)
+    else:
+        legend = legend.display_mode(common_models.LegendDisplayMode.TABLE)
+        legend = legend.placement(common_models.LegendPlacement.RIGHT)
+        legend = legend.calcs(["sum"] if stacked else ["lastNotNull", "max"])
+    if {"team", "agent"} & set(labels):
+        legend = legend.width(240)  # a long name must not push the chart away
     panel = (
         timeseries.Panel()
         .title(title)
@@ -164,13 +217,7 @@ def series(
         .fill_opacity(75 if bars else 30 if stacked else 8)
         .line_width(0 if bars else 2 if not stacked else 1)
         .show_points(common_models.VisibilityMode.AUTO if not bars else common_models.VisibilityMode.NEVER)
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(common_models.LegendDisplayMode.TABLE)
-            .placement(common_models.LegendPlacement.RIGHT)
-            .show_legend(True)
-            .calcs(["sum"] if stacked else ["lastNotNull", "max"])
-        )
+        .legend(legend)
         .tooltip(
             common.VizTooltipOptions()
             .mode(common_models.TooltipDisplayMode.MULTI)
@@ -184,6 +231,10 @@ def series(
     else:
         for column in values:
             panel = panel.override_by_name(column.name, [models.DynamicConfigValue("displayName", _named(column.name))])
+    for label, colour in (colours or {}).items():
+        fixed = {"mode": "fixed", "fixedColor": colour}
+        # Before it gets its name, a line is called after its column and its label.
+        panel = panel.override_by_regexp(f"/(^|\\b){label}$/", [models.DynamicConfigValue("color", fixed)])
     return panel if decimals is None else panel.decimals(decimals)
 
 
@@ -224,8 +275,9 @@ def listing(
             steps = [{"value": value, "color": color} for value, color in colours[column.name]]
             properties.append(("thresholds", {"mode": "absolute", "steps": steps}))
             properties.append(("custom.cellOptions", {"type": "color-text"}))
-        if widths and column.name in widths:
-            properties.append(("custom.width", widths[column.name]))
+        width = {**_WIDTHS, **(widths or {})}.get(column.name if widths and column.name in widths else column.unit)
+        if width is not None:
+            properties.append(("custom.width", width))
         panel = panel.override_by_name(
             column.name, [models.DynamicConfigValue(key, value) for key, value in properties]
         )
@@ -236,7 +288,7 @@ def ranking(title: str, name: str, about: str) -> Panel:
     """Horizontal bars, one a row of the query: its text names the bar, its number is the length."""
     query = board_query(name)
     value = next(column for column in query.columns if column.unit != "text")
-    unit, decimals = _UNITS[value.unit]
+    unit, decimals = _IN_FULL.get(value.unit, _UNITS[value.unit])
     panel = (
         bargauge.Panel()
         .title(title)
@@ -245,7 +297,8 @@ def ranking(title: str, name: str, about: str) -> Panel:
         .with_target(_Target(query, series=False))
         .unit(unit)
         .min(0)
-        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
+        .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color("blue"))
+        .text(common.VizTextDisplayOptions().title_size(14).value_size(18))
         .orientation(common_models.VizOrientation.HORIZONTAL)
         .display_mode(common_models.BarGaugeDisplayMode.BASIC)
         .value_mode(common_models.BarGaugeValueMode.TEXT)

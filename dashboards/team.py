@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.kit import FAILURES, GROWTH, MUST_BE_ZERO, Link, board, choice, listing, number, place, series
+from dashboards.kit import FAILURES, GROWTH, MUST_BE_ZERO, STATUSES, Link, board, choice, listing, number, place, series
 
 UID = "spendstream-team"
 TO_AGENT = Link(UID, "Only ${__value.text}", "agent", "agent", ("datasource", "team", "tier", "model"))
@@ -57,13 +57,13 @@ def team() -> dashboard.Dashboard:
             (
                 "", 9,
                 [
-                    (12, series("Spend by tier", "team_by_hour",
+                    (9, series("Spend by tier", "team_by_hour",
                         "Cost over time by tier. If a tier appears that the team should not use, see who in the"
                         " agents' table, and why in Audit.", stacked=True, bars=True)),
-                    (12, listing("Models", "spend_models",
+                    (15, listing("Models", "spend_models",
                         "Models that the team uses. If one costs much for few calls, ask whether a cheaper tier would"
                         " do.",
-                        links={"model": TO_MODEL})),
+                        links={"model": TO_MODEL}, widths={"provider": 105, "tier": 85})),
                 ],
             ),
             (
@@ -77,23 +77,24 @@ def team() -> dashboard.Dashboard:
             (
                 "", 9,
                 [
-                    (12, series("Spend by agent", "agent_spend",
+                    (10, series("Spend by agent", "agent_spend",
                         "Cost over time of the eight dearest agents. If a line climbs and stays, the agent may be"
                         " running away: open its dearest run.", stacked=True, bars=True, interval="5m")),
-                    (12, series("Calls that did not end well", "agent_status",
-                        "Calls by status other than ok. If rate_limited or timeout grow, the provider is the cause;"
-                        " if denied, a policy is (Audit).", stacked=True, bars=True, interval="5m")),
+                    (7, series("Calls that did not end well", "agent_status",
+                        "Calls by status other than ok. If rate_limited or timeout grow, the provider is the cause; if"
+                        " denied, a policy is (Audit).", stacked=True, bars=True, interval="5m", colours=STATUSES,
+                        below=True)),
+                    (7, series("Latency", "agent_latency",
+                        "How long answered calls took. If p95 leaves p50 far behind, look at the provider and at the"
+                        " length of inputs.", interval="15m", below=True)),
                 ],
             ),
             (
                 "Runs", 10,
                 [
-                    (16, listing("Runs", "agent_runs",
-                        "The fifty dearest runs. If a run's calls or seconds are far above the others', follow its"
-                        " link and read what it did.", links={"run": TO_RUN})),
-                    (8, series("Latency", "agent_latency",
-                        "How long answered calls took. If p95 leaves p50 far behind, look at the provider and at the"
-                        " length of inputs.", interval="5m")),
+                    (24, listing("Runs", "agent_runs",
+                        "The fifty dearest runs. If a run's calls or seconds are far above the others', follow its link"
+                        " and read what it did.", links={"run": TO_RUN})),
                 ],
             ),
         ],

@@ -1,6 +1,6 @@
 -- Calls that were sent to a dearer tier than asked, the newest 200.
 -- Columns: at (time), team (text), agent (text), run (text), from_tier (text), to_tier (text), model (text), reason (text),
--- policy (text), cost (USD).
+-- policy (text), cost (USD/call).
 -- Order: at desc
 -- Reads: agents
 SELECT

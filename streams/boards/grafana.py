@@ -27,7 +27,7 @@ class Grafana:
 
     def __init__(self, url: str, token: str, *, dry_run: bool = False, timeout_s: float = 30.0) -> None:
         """`url`: http(s)://host:port/prefix, `token` of a service account. Connects to nothing yet."""
-        from grafana_api.grafana_face import GrafanaFace  # type: ignore[import-untyped]
+        from grafana_api.grafana_face import GrafanaFace
 
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
@@ -99,7 +99,7 @@ class Grafana:
 
     def _ask(self, call: Callable[[], Any], what: str) -> Any | None:
         import requests
-        from grafana_api.grafana_api import GrafanaException  # type: ignore[import-untyped]
+        from grafana_api.grafana_api import GrafanaException
 
         self._statuses.clear()
         try:

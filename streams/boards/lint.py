@@ -117,6 +117,7 @@ def _units(panel: Mapping[str, Any], query: BoardQuery) -> Iterator[str]:
     overrides = {
         override["matcher"]["options"]: {one["id"]: one["value"] for one in override["properties"]}
         for override in panel["fieldConfig"].get("overrides", [])
+        if override["matcher"]["id"] == "byName"
     }
     unknown = set(overrides) - {column.name for column in query.columns}
     if unknown:
@@ -135,7 +136,7 @@ def _units(panel: Mapping[str, Any], query: BoardQuery) -> Iterator[str]:
         if panel["type"] == "table" and not ("displayName" in own and "unit" in own):
             yield f"the column {column.name} has no heading or unit of its own"
         unit = own.get("unit", defaults.get("unit"))
-        if (unit in _MONEY) != (column.unit in {"USD", "USD/1k"}):
+        if (unit in _MONEY) != column.unit.startswith("USD"):
             yield f"the column {column.name} is {column.unit} and is drawn as {unit}"
 
 

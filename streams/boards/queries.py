@@ -26,7 +26,8 @@ from streams.ledger.sqlfiles import SQL, named_query
 PREFIX = "board_"
 
 UNITS: Final = frozenset({
-    "time", "text", "label", "USD", "USD/1k", "tokens", "calls", "rows", "count", "share", "change", "seconds", "ms",
+    "time", "text", "label", "USD", "USD/call", "USD/1k", "tokens", "calls", "rows", "count", "share", "change",
+    "seconds", "ms",
 })  # fmt: skip
 """What a column can be. `label` names the series of a time series; `share` 1 is all; `change` 0.1 is 10 % more."""
 

@@ -15,7 +15,8 @@ from streams.ledger.client import Database
 HOSTILE = ("o'brien", "back\\slash", "ends in \\", "')) OR 1=1 --", "50% & more=${team} $__all", "x" * 128)
 """Names that a careless board breaks on. They are teams and agents of every sample."""
 
-TEAMS = ("", "billing", "data", "growth", "mobile", "platform", "research", "search", "support", *HOSTILE)
+_PLAIN = ("", "billing", "data", "growth", "mobile", "platform", "research", "search", "support")
+TEAMS = (*_PLAIN, *HOSTILE)
 """Teams of a sample; the empty one stands for calls without a team."""
 
 # provider, model, tier, and prices in 1e-12 USD a token: uncached input, cached input, output (0: no price is known)
@@ -39,6 +40,7 @@ class Sample:
     days: int = 45
     agents: int = 120
     partitions: int = 4
+    hostile: bool = True
     first: int = 0
     """Number of the first row: another number makes other rows, for adding to a ledger."""
 
@@ -96,11 +98,11 @@ def _rows(sample: Sample, start: datetime, first: int, count: int) -> str:
         kind = 3 AS rejected,
         -- squared: few agents do most of the work
         toUInt32(pow((r % 100000) / 100000, 2) * {sample.agents}) AS agent,
-        {_list(TEAMS)} AS teams,
+        {_list(TEAMS if sample.hostile else _PLAIN)} AS teams,
         {_list(HOSTILE)} AS hostile,
         teams[1 + cityHash64(agent, 3) % length(teams)] AS team,
         concat('agent-', leftPad(toString(agent), 5, '0')) AS plain,
-        if(agent < length(hostile), hostile[agent + 1], plain) AS agent_text,
+        if(agent < {len(HOSTILE) if sample.hostile else 0}, hostile[agent + 1], plain) AS agent_text,
         [{models}] AS models,
         cityHash64(agent, 11) AS taste,
         h % 100 AS dice,
