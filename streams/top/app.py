@@ -89,7 +89,8 @@ class TopApp(App[None]):
 
     ENABLE_COMMAND_PALETTE = False
     CSS = f"""
-    Screen {{ layout: vertical; }}
+    Screen {{ layout: vertical; overflow: hidden; }}
+    #title, #trail, #head {{ text-wrap: nowrap; text-overflow: clip; }}
     #title, #trail {{ height: 1; }}
     #head {{ height: {LINES}; }}
     #note {{ display: none; height: auto; max-height: 4; }}

@@ -139,7 +139,9 @@ def _usd(line: Line, divided_by: float) -> str:
 
 
 def _share(part: int, whole: int) -> str:
-    return f"{part / whole:.0%}" if whole and part else ""
+    if not whole or not part:
+        return ""
+    return f"{part / whole:.0%}" if part * 200 >= whole else "<1%"
 
 
 def _status(call: CallLine) -> str:

@@ -1,4 +1,7 @@
-"""One look at the ledger for a view: a handful of cheap queries that belong to one instant.
+"""One look at the ledger for a view: a handful of cheap queries, one after the other.
+
+While a worker writes, later ones may know calls that earlier ones did not; the whole ledger is asked last, so that it
+is never less than its window.
 
 What "now" is: the clock, when the newest call is at most `NEAR_MS` old by its own time. Else the newest call that is
 being written, or, when nothing is, the newest of all: so that a replay of a past year shows what agents spent then and
@@ -95,17 +98,16 @@ def now_of(newest_ms: int, arriving_ms: int, clock_ms: int) -> int:
 def take(reader: read.Reader, view: View, clock_ms: int) -> Look:
     """Look. Blocks. Raises `Unavailable` or `LedgerError`."""
     newest = read.newest_ms(reader)
-    totals = read.totals(reader)
     arrivals = read.arrivals(reader, clock_ms, RECENT_S)
     now_ms = now_of(newest, arrivals.newest_ms, clock_ms)
     if newest == 0:
-        return Look(view, clock_ms, 0, now_ms, totals, arrivals)
+        return Look(view, clock_ms, 0, now_ms, read.totals(reader), arrivals)
     scope = view.scope(now_ms)
     trend = tuple(read.trend(reader, scope, step_seconds(view)))
     if view.run is not None:
         calls = tuple(read.calls(reader, scope, LIMIT))
-        return Look(view, clock_ms, newest, now_ms, totals, arrivals, calls=calls, trend=trend)
+        return Look(view, clock_ms, newest, now_ms, read.totals(reader), arrivals, calls=calls, trend=trend)
     lines = read.groups(reader, scope, view.by, order=view.order, search=view.search, limit=LIMIT)
     if view.ascending:
         lines.reverse()
-    return Look(view, clock_ms, newest, now_ms, totals, arrivals, lines=tuple(lines), trend=trend)
+    return Look(view, clock_ms, newest, now_ms, read.totals(reader), arrivals, lines=tuple(lines), trend=trend)

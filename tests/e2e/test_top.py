@@ -67,7 +67,7 @@ def test_by_keys_while_it_runs(directory: Path, running: subprocess.Popen[bytes]
         terminal.until(lambda text: "Any key closes this" in text)
         terminal.keys("x")
         terminal.resize(40, 10)
-        terminal.until(lambda text: "needs a terminal of 60x14" in text)
+        terminal.until(lambda text: "this one is 40x10" in text)
         terminal.keys("q")
         assert terminal.end() == 0
         assert "Traceback" not in terminal.text
