@@ -369,16 +369,14 @@ class Meter:
             return await asyncio.to_thread(self._store.cell_totals, meter.partition, keys)
 
         totals = await self.retried("sum up", ask)
-        touched = Touched(
-            [key.agent_id for key in keys], [key.tier for key in keys], [key.second for key in keys], totals, []
-        )
+        touched = Touched.of(keys, totals)
         records = list(self._usage(meter, through, touched))
         await self.retried("publish", lambda: self._sender.send(records))
 
     def _usage(self, meter: PartitionMeter, through: int, touched: Touched) -> list[OutgoingRecord]:
-        if not touched.agent_id:
+        if not len(touched.agent):
             return []
-        self._metrics.cells.inc(len(touched.agent_id))
+        self._metrics.cells.inc(len(touched.agent))
         return [
             OutgoingRecord(topics.USAGE, partition, None, value)
             for partition, value in usage_records(meter, max(0, through), touched, self._routers[topics.USAGE])

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from operator import itemgetter
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +12,9 @@ from streams.meter.pages import PICO
 from streams.meter.route import Router
 from streams.meter.steps import PartitionMeter
 from streams.meter.sums import Touched
+from streams.meter.tiers import TIERS
+
+_TIERS = np.array(TIERS, dtype=object)
 
 MAX_CELLS = 5_000
 """Cells of one record: about 100 bytes each and a short name, half of Kafka's default limit of 1 MB a record."""
@@ -28,7 +29,7 @@ def usage_records(meter: PartitionMeter, through: int, cells: Touched, router: R
 
     `through`: the last offset of the meter's partition that the totals hold. `cells.cold` must be empty by now.
     """
-    partitions = router.partition_of_each(cells.agent_id)
+    partitions = router.partition_of_each(cells.agents)[cells.agent]
     for partition in np.unique(partitions).tolist():
         at = np.flatnonzero(partitions == partition)
         todo = [at[start : start + MAX_CELLS] for start in range(0, len(at), MAX_CELLS)]
@@ -42,9 +43,7 @@ def usage_records(meter: PartitionMeter, through: int, cells: Touched, router: R
 
 
 def _record(meter: PartitionMeter, through: int, cells: Touched, part: npt.NDArray[np.int64]) -> bytes:
-    of_part = _pick(part.tolist())
-    names = of_part(cells.agent_id)
-    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    numbers, agent = np.unique(cells.agent[part], return_inverse=True)
     columns = cells.totals[part].T.tolist()
     return encode_usage(
         UsageStruct(
@@ -54,10 +53,10 @@ def _record(meter: PartitionMeter, through: int, cells: Touched, part: npt.NDArr
             epoch=meter.epoch,
             through_offset=through,
             watermark_ms=meter.watermark_ms,
-            agents=list(numbers),
-            agent=list(map(numbers.__getitem__, names)),
-            tier=of_part(cells.tier),
-            second=of_part(cells.second),
+            agents=[cells.agents[number] for number in numbers.tolist()],
+            agent=agent.tolist(),
+            tier=_TIERS[cells.tier[part]].tolist(),
+            second=cells.second[part].tolist(),
             calls=columns[0],
             errors=columns[1],
             input_tokens=columns[2],
@@ -69,9 +68,3 @@ def _record(meter: PartitionMeter, through: int, cells: Touched, part: npt.NDArr
             cost_pico_usd=[dollars * PICO + rest for dollars, rest in zip(columns[8], columns[9], strict=True)],
         )
     )
-
-
-def _pick(places: list[int]) -> Callable[[list[Any]], list[Any]]:
-    """Takes the items at some places out of a list."""
-    take = itemgetter(*places)
-    return (lambda items: list(take(items))) if len(places) > 1 else (lambda items: [take(items)])

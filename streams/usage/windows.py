@@ -178,7 +178,7 @@ class Windows:
         if not inside.any():
             return
         window_keys = (steps << 30) | (keys & ((1 << 30) - 1))
-        self._windows[name].add(*grouped(window_keys[inside], change[inside]))
+        self._windows[name].accumulate(*grouped(window_keys[inside], change[inside]))
 
     def _mark_dirty(self, keys: I64) -> None:
         for name, size in SIZES.items():

@@ -28,7 +28,7 @@ cells = st.dictionaries(keys, st.tuples(sums, st.integers(0, PICO - 1)).map(lamb
 
 def touched(found: Sums) -> Touched:
     totals = np.array(list(found.values()), dtype=np.int64).reshape(-1, len(MEASURES))
-    return Touched([k.agent_id for k in found], [k.tier for k in found], [k.second for k in found], totals, [])
+    return Touched.of(list(found), totals)
 
 
 @settings(max_examples=100, deadline=None)

@@ -33,7 +33,7 @@ def add(cells: Cells, part: Calls) -> Touched:
 
 
 def found(touched: Touched) -> dict[CellKey, tuple[int, int]]:
-    keys = [CellKey(*key) for key in zip(touched.agent_id, touched.tier, touched.second, strict=True)]
+    keys = touched.keys
     assert len(set(keys)) == len(keys)
     return {key: (row[0], pico_usd(row)) for key, row in zip(keys, touched.totals.tolist(), strict=True)}
 
@@ -74,4 +74,4 @@ def test_too_many_names_make_all_cells_cold_not_wrong(monkeypatch: pytest.Monkey
 def test_no_calls_touch_nothing() -> None:
     cells = Cells(10)
     touched = add(cells, [])
-    assert (touched.agent_id, touched.cold, touched.totals.shape, len(cells)) == ([], [], (0, len(MEASURES)), 0)
+    assert (touched.agents, touched.cold, touched.totals.shape, len(cells)) == ([], [], (0, len(MEASURES)), 0)

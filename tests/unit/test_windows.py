@@ -54,13 +54,8 @@ class Source:
         keys = sorted(set(keys), key=lambda key: (key.second, key.agent_id, key.tier))
         meter = partition_meter(self.number, epoch=self.epoch)
         meter.watermark_ms = self.newest * 1000 or None
-        touched = Touched(
-            [key.agent_id for key in keys],
-            [key.tier for key in keys],
-            [key.second for key in keys],
-            np.array([self.totals[key] for key in keys], dtype=np.int64).reshape(-1, len(MEASURES)),
-            [],
-        )
+        totals = np.array([self.totals[key] for key in keys], dtype=np.int64).reshape(-1, len(MEASURES))
+        touched = Touched.of(keys, totals)
         return [decode_usage(value) for _, value in usage_records(meter, self.through, touched, Router(1))]
 
 
@@ -79,7 +74,7 @@ def model(calls: Sequence[Call], size: int) -> Model:
 
 def shown(windows: Windows, name: str, first: int = 0, end: int = FAR, agent: str | None = None) -> Model:
     return {
-        (row.start, row.agent_id, row.tier): (row.totals[0], row.totals[2], pico_usd(row.totals))
+        (row.start, str(row.agent_id), str(row.tier)): (row.totals[0], row.totals[2], pico_usd(row.totals))
         for row in windows.rows(name, first, end, agent)
     }
 
