@@ -38,10 +38,10 @@ def command(seed: int, days: int, agents: int, out: Path | None, labels: Path | 
     """Make up calls of an organisation's agents, to try things on and to judge the detector by.
 
     Calls are JSONL by the contract `call`, in time order; `spendstream replay` and `evaluate` take them. Among ordinary
-    work, outages and look-alikes there are runaways: about twelve a day for 240 agents (a few agents may have none), of five kinds and three grades, a
-    quarter of them on agents without history. The same seed, days
-    and agents give the same bytes. Nothing in a call says that it is abnormal; the labels do, one a runaway, and one an
-    outage (scope "benign": what is flagged for it is false).
+    work, outages and look-alikes there are runaways: about twelve a day for 240 agents (a few agents may have none), of
+    five kinds and three grades, a quarter of them on agents without history. The same seed, days and agents give the
+    same bytes. Nothing in a call says that it is abnormal; the labels do, one a runaway, and one an outage (scope
+    "benign": what is flagged for it is false).
 
     \b
     JSON (with --out on standard output, else on standard error, for standard output has the calls):
