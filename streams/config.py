@@ -46,7 +46,10 @@ class Settings(BaseModel):
     )
     replication: int = Field(1, ge=1, le=9, description="Replication factor of a topic that the worker has to create.")
     calls_retention_hours: float = Field(
-        168, gt=0, allow_inf_nan=False, description="How long Kafka keeps calls, in hours, on a topic that the worker has to create."
+        168,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long Kafka keeps calls, in hours, on a topic that the worker has to create.",
     )
 
     flush_calls: int = Field(

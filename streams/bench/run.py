@@ -179,9 +179,7 @@ class _Bench:
             for agents, results in runs.items():
                 result = await self._fed(Load(options.calls, agents, RATE), 10_000)
                 results.append(result)
-                self._say(
-                    f"{agents:,} agents: {result.cpu_us_per_call:.1f} us of CPU a call, {result.rss_mb:,.0f} MB"
-                )
+                self._say(f"{agents:,} agents: {result.cpu_us_per_call:.1f} us of CPU a call, {result.rss_mb:,.0f} MB")
         return {
             str(agents): {
                 "rss_mb": _median(results, lambda r: r.rss_mb, 0) or 0.0,

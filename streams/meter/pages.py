@@ -210,7 +210,7 @@ class Pages:
         return result
 
     def accumulate(self, keys: I64, sums: I64) -> None:
-        """Add to the totals and return nothing. Rests of money are not carried over: at most nine million times a key."""
+        """Add to the totals. Rests of money are not carried over: at most nine million times a key."""
         for start, end, page in self._parts(keys):
             at = self._places(page, keys[start:end])  # first: it may make the totals larger, in a new array
             page.totals[at] += sums[start:end]

@@ -35,10 +35,6 @@ class Thread:
         self.journal.append(("commit", dict(offsets)))
         return True
 
-    async def commit(self, offsets: Mapping[TP, int]) -> bool:
-        self.journal.append(("commit", dict(offsets)))
-        return True
-
     async def seek_to_committed(self) -> dict[TP, int]:
         self.journal.append(("seek to committed",))
         return {CALLS0: 5, CALLS1: -1}
