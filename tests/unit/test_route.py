@@ -7,7 +7,6 @@ from aiokafka.partitioner import DefaultPartitioner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.meter import route
 from streams.meter.route import Router, key_of
 
 KNOWN = {
@@ -36,18 +35,6 @@ def test_equals_what_aiokafka_sends_by(key: str, partitions: int) -> None:
 @given(keys=st.lists(st.text(min_size=1, max_size=5), max_size=30), partitions=st.integers(1, 9))
 def test_many_keys_at_once_are_the_same_as_one_by_one(keys: list[str], partitions: int) -> None:
     assert Router(partitions).partition_of_each(keys).tolist() == [Router(partitions).partition(key) for key in keys]
-
-
-def test_the_cache_is_bounded_and_a_full_one_gives_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(route, "_CACHE_KEYS", 10)
-    router, fresh = Router(7), Router(7)
-    keys = [f"k{number}" for number in range(25)]
-    for start in range(0, 25, 5):
-        part = keys[start : start + 5]
-        assert router.partition_of_each(part).tolist() == [fresh.partition(key) for key in part]
-        assert len(router._known) <= 10
-    # More keys than the cache holds in one batch (a record may hold 50,000 calls).
-    assert router.partition_of_each(keys).tolist() == [Router(7).partition(key) for key in keys]
 
 
 def test_misplaced_calls_are_those_elsewhere_that_were_not_sent_on() -> None:
