@@ -53,7 +53,7 @@ class Settings(BaseModel):
     )
 
     flush_calls: int = Field(
-        20_000,
+        40_000,
         ge=1,
         le=100_000,
         description="Calls that make one ledger insert; an insert is at most about twice that.",

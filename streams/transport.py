@@ -54,9 +54,14 @@ class RecordBatch:
     """The log's end as last seen by the fetcher; None before the first fetch told it."""
 
     @property
+    def behind(self) -> int:
+        """Records that the log held beyond this batch when it was fetched."""
+        return max(0, (self.highwater or 0) - int(self.records[-1].offset) - 1)
+
+    @property
     def size(self) -> int:
         """Bytes of the records' values."""
-        return sum(record.serialized_value_size for record in self.records)
+        return sum(len(record.value) for record in self.records if record.value)
 
 
 class Positions(Protocol):

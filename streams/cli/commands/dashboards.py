@@ -21,6 +21,11 @@ def command() -> None:
     """Grafana boards: build their JSON, check every query without Grafana, push them into a Grafana.
 
     docker-compose mounts boards and alert rules as files; `push` is for a Grafana of your own.
+
+    \b
+    Examples:
+      spendstream dashboards check
+      spendstream dashboards push --url https://grafana.example.com --dry-run
     """
 
 
