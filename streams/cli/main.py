@@ -63,8 +63,8 @@ class CommandFolder(click.Group):
 @click.group(
     cls=CommandFolder,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Try it: spendstream replay calls.jsonl.gz --embedded /tmp/spend, then "
-    "spendstream sql --embedded /tmp/spend 'SELECT tier, sum(cost_usd) FROM calls GROUP BY tier'.",
+    epilog="Try it: spendstream replay calls.jsonl.gz --embedded spend, then "
+    "spendstream sql --embedded spend 'SELECT tier, sum(cost_usd) FROM calls GROUP BY tier'.",
 )
 @click.option("--debug", is_flag=True, help="Show tracebacks, and log everything.")
 @click.version_option(package_name="spendstream")

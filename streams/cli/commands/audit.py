@@ -28,7 +28,7 @@ def command(ctx: click.Context, /, embedded: Path | None, config: Path | None, a
 
     \b
     Examples:
-      spendstream audit --embedded /tmp/spend
+      spendstream audit --embedded spend
       SPENDSTREAM_CLICKHOUSE_URL=http://reader:secret@ch:8123/spendstream spendstream audit --json
     """
     import time

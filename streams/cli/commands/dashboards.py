@@ -72,7 +72,7 @@ def check_command(
     \b
     Examples:
       spendstream dashboards check
-      spendstream dashboards check --embedded /tmp/spend --timings
+      spendstream dashboards check --embedded spend --timings
     """
     from datetime import UTC
 

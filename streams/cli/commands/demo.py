@@ -63,7 +63,7 @@ def command(
     \b
     Examples:
       spendstream demo
-      spendstream demo --embedded /tmp/spend --seconds 600   and, meanwhile: spendstream top --embedded /tmp/spend
+      spendstream demo --embedded spend --seconds 600   and, meanwhile: spendstream top --embedded spend
       spendstream demo --seconds 20 --json
     """
     from streams.cli import stopping

@@ -31,7 +31,7 @@ def command(ctx: click.Context, embedded: Path | None, config: Path | None, as_j
     \b
     Examples:
       spendstream doctor
-      spendstream doctor --embedded /tmp/spend --json
+      spendstream doctor --embedded spend --json
     """
     from streams.cli.output import one_json, result_only
     from streams.doctor.examine import examine

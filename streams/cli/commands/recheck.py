@@ -42,8 +42,8 @@ def command(embedded: Path | None, first: str | None, last: str | None, config: 
 
     \b
     Examples:
-      spendstream recheck --embedded /tmp/spend
-      spendstream recheck --embedded /tmp/spend --from 2026-03-02 --to 2026-03-03 --json
+      spendstream recheck --embedded spend
+      spendstream recheck --embedded spend --from 2026-03-02 --to 2026-03-03 --json
     """
     from streams.cli.output import one_json, result_only
     from streams.cli.reach import reach

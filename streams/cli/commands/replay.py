@@ -88,9 +88,9 @@ def command(
 
     \b
     Examples:
-      spendstream replay calls.jsonl.gz --embedded /tmp/spend
-      spendstream replay day1.jsonl day2.jsonl --embedded /tmp/spend --speed 60
-      zcat *.gz | spendstream replay - --embedded /tmp/spend --json
+      spendstream replay calls.jsonl.gz --embedded spend
+      spendstream replay day1.jsonl day2.jsonl --embedded spend --speed 60
+      zcat *.gz | spendstream replay - --embedded spend --json
     """
     from streams.cli import stopping
     from streams.cli.output import one_json, result_only

@@ -53,7 +53,7 @@ def command(
 
     \b
     Examples:
-      spendstream report --month 2026-01 --embedded /tmp/spend --out january.html
+      spendstream report --month 2026-01 --embedded spend --out january.html
       spendstream report --month last --csv january/
       spendstream report --from 2026-01-05 --to 2026-01-18 --json
     """

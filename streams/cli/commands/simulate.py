@@ -52,7 +52,7 @@ def command(seed: int, days: int, agents: int, out: Path | None, labels: Path | 
     Examples:
       spendstream simulate --seed 7 --days 2 --out calls.jsonl.gz --labels labels.jsonl
       spendstream evaluate calls.jsonl.gz --labels labels.jsonl
-      spendstream simulate --seed 7 --days 1 --agents 40 | spendstream replay - --embedded /tmp/spend
+      spendstream simulate --seed 7 --days 1 --agents 40 | spendstream replay - --embedded spend
     """
     import msgspec
 

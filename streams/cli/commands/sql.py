@@ -47,8 +47,8 @@ def command(query: str | None, embedded: Path | None, fmt: str | None, config: P
 
     \b
     Examples:
-      spendstream sql --embedded /tmp/spend "SELECT tier, count(), sum(cost_usd) FROM calls GROUP BY tier"
-      spendstream sql --embedded /tmp/spend --format csv - < report.sql > report.csv
+      spendstream sql --embedded spend "SELECT tier, count(), sum(cost_usd) FROM calls GROUP BY tier"
+      spendstream sql --embedded spend --format csv - < report.sql > report.csv
     """
     from streams.cli.output import one_json, result_only
     from streams.cli.reach import JSON_SETTINGS, reach, refuse_writes

@@ -41,9 +41,9 @@ def command(
 
     \b
     Examples:
-      spendstream top --embedded /tmp/spend
+      spendstream top --embedded spend
       spendstream top --once --by teams --window 24h
-      spendstream top --json --embedded /tmp/spend
+      spendstream top --json --embedded spend
     """
     from streams.top.source import LedgerSource
     from streams.top.view import View

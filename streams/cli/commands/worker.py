@@ -76,7 +76,7 @@ def command(
 
     \b
     Examples:
-      spendstream worker --embedded /tmp/spend
+      spendstream worker --embedded spend
       SPENDSTREAM_CLICKHOUSE_URL=http://ch:8123/spendstream spendstream worker --broker-url kafka:9092
     """
     import os

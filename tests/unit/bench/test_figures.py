@@ -28,7 +28,7 @@ def test_result_figures_and_median() -> None:
 
 
 def test_task_and_result_survive_the_way_to_a_child_and_back() -> None:
-    task = Task("quix", "127.0.0.1:9092", "t", 5, "/tmp/x", "g", 4, marks=10)
+    task = Task("quix", "127.0.0.1:9092", "t", 5, "data/x", "g", 4, marks=10)
     assert Task.decode(task.encode()) == task
     result = Result("quix", 5, 1.5, 0.5, 1.0, 2.0, {"curve": [[1, 0.5, 0.25]]})
     assert Result.decode(result.encode()) == result

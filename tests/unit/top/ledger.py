@@ -41,7 +41,7 @@ class EngineReader:
 class FakeSource:
     """A `Source` on a reader; `fault` makes it fail, `idle` says that nobody writes."""
 
-    name = "/tmp/spend"
+    name = "data/spend"
 
     def __init__(self, reader: EngineReader) -> None:
         self.reader = reader

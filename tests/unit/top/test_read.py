@@ -140,7 +140,7 @@ def test_once_shows_the_same_in_text_and_json(reader: EngineReader) -> None:
     assert shown["ledger"] == {"calls": 7, "duplicates": 1, "rejected": 1, "unpriced": 1, "cost_usd": "11.875450000002"}
     assert Decimal(shown["by_team"][0]["cost_usd"]) == Decimal("3.625000000001")
     assert shown["by_agent"][0]["key"] == "coder"
-    text = [line.plain for line in as_text(look, by, "/tmp/spend", 80, idle=False)]
+    text = [line.plain for line in as_text(look, by, "data/spend", 80, idle=False)]
     assert max(map(len, text)) <= 80
     assert any(line.startswith("coder/tests") for line in text)
     assert any("unpriced" in line and line.startswith("reader") for line in text)
