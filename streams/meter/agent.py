@@ -43,8 +43,8 @@ from streams.transport import Consumer, RecordBatch
 log = structlog.get_logger("spendstream.meter")
 
 _FLUSH_BYTES = 64 << 20
-"""Of records in one flush: 40,000 calls of 1.6 KB. A block of the ledger stays far below the 2 GiB at which Arrow splits
-a column, and with it the insert."""
+"""Of records in one flush: 40,000 calls of 1.6 KB. A block of the ledger stays far below the 2 GiB at which Arrow
+splits a column, and with it the insert."""
 
 _BEHIND_S = 2.0
 """The longest a flush may fill while more calls than it holds wait in the log."""
