@@ -467,7 +467,7 @@ def test_sums_beyond_64_bits_of_pico_dollars(writer: Writer) -> None:
     second = BASE_MS // 1000
     (window,) = writer.store.usage_windows(1, second, second + 1, None)
     assert pico_usd(window.totals) == total
-    cells = writer.store.cell_totals(0, [CellKey("agent", window.tier, second)])
+    cells = writer.store.cell_totals(0, [CellKey("agent", str(window.tier), second)])
     assert pico_usd(cells[0].tolist()) == total
 
 
