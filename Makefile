@@ -23,7 +23,10 @@ demo: $(READY) ## run the whole pipeline on this machine with simulated routers
 	@$(BIN)/spendstream demo $(ARGS)
 
 test: $(READY) ## run the tests (crash tests apart)
-	@$(BIN)/python -m pytest -m "not crash" $(ARGS)
+	@# One process a layer: the ClickHouse engine has one data directory a process.
+	@$(BIN)/python -m pytest -m "not crash" tests/unit tests/contract $(ARGS)
+	@$(BIN)/python -m pytest -m "not crash" tests/integration $(ARGS)
+	@$(BIN)/python -m pytest -m "not crash" tests/e2e $(ARGS)
 
 lint: $(READY) ## ruff and mypy (strict), tests included
 	@$(BIN)/ruff check .
