@@ -46,6 +46,23 @@ _GC_THRESHOLDS = (100_000, 20, 100)
 worker's time looking for one. Cycles (exceptions, closed connections) are still found, every few seconds."""
 
 
+def meter_options(settings: Settings, worker_id: str) -> MeterOptions:
+    """What the meter needs of the settings."""
+    return MeterOptions(
+        worker=worker_id,
+        flush_calls=settings.flush_calls,
+        flush_seconds=settings.flush_seconds,
+        window_calls=settings.dedupe_window_calls,
+        usage_cells=settings.usage_cells,
+        revoke_seconds=settings.session_timeout_seconds / 2,
+    )
+
+
+def windows_kept(settings: Settings) -> dict[str, int]:
+    """How many windows of each size stay in memory."""
+    return {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours}
+
+
 class Worker:
     """One worker process's whole life. Not reusable."""
 
@@ -66,19 +83,12 @@ class Worker:
             load_tiers(settings.tiers_file),
             KafkaSender(self._app),
             self.metrics,
-            MeterOptions(
-                worker=self.worker_id,
-                flush_calls=settings.flush_calls,
-                flush_seconds=settings.flush_seconds,
-                window_calls=settings.dedupe_window_calls,
-                usage_cells=settings.usage_cells,
-                revoke_seconds=settings.session_timeout_seconds / 2,
-            ),
+            meter_options(settings, self.worker_id),
             on_fatal=self._fail,
         )
         self.usage = UsageAgent(
             self.store,
-            {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours},
+            windows_kept(settings),
             on_fatal=self._fail,
         )
         attach(self._app, self.meter, self.usage)

@@ -32,13 +32,13 @@ from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
 from streams.ledger.store import LedgerStore
 from streams.logs import configure_logs
-from streams.meter.agent import Meter, MeterOptions
+from streams.meter.agent import Meter
 from streams.meter.price import Pricer
 from streams.meter.tiers import load_tiers
 from streams.metrics import Metrics
 from streams.transport import Consumer, RawSchema, RecordBatch, _ConsumerThread
 from streams.usage.agent import UsageAgent
-from streams.worker import _GC_THRESHOLDS
+from streams.worker import _GC_THRESHOLDS, meter_options, windows_kept
 
 _GATHER_S = 0.05
 _QUEUED_BATCHES = 8
@@ -109,19 +109,10 @@ class StockWorker:
             load_tiers(None),
             KafkaSender(self.app),
             self.metrics,
-            MeterOptions(
-                worker=settings.worker_id,
-                flush_calls=settings.flush_calls,
-                flush_seconds=settings.flush_seconds,
-                window_calls=settings.dedupe_window_calls,
-                usage_cells=settings.usage_cells,
-                revoke_seconds=settings.session_timeout_seconds / 2,
-            ),
+            meter_options(settings, settings.worker_id),
             on_fatal=self._fail,
         )
-        self._usage = UsageAgent(
-            store, {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours}
-        )
+        self._usage = UsageAgent(store, windows_kept(settings))
         self._buckets: dict[int, list[EventT[bytes]]] = {}
         self._queue: asyncio.Queue[_Batch] = asyncio.Queue(_QUEUED_BATCHES)
         self._assigned = asyncio.Event()

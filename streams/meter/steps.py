@@ -78,7 +78,7 @@ class PartitionMeter:
         decoded = decode([record.value for record in records], arrived)
         columns = CallColumns(decoded.calls)
         place = np.array(decoded.record, dtype=np.int64)
-        keys = [run or agent for run, agent in zip(columns["run_id"], columns["agent_id"], strict=True)]
+        keys = list(map(key_of, columns["run_id"], columns["agent_id"]))
         moved = router.misplaced(keys, self.partition, (_was_moved(records[at].headers) for at in decoded.record))
         time_ms = columns.ints("time")
         return Arrived(

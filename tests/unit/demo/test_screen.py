@@ -172,7 +172,7 @@ def test_summary_is_exact_and_names_what_is_unpriced() -> None:
     assert "$107.13 in 1 runs (30% of all)" in text
     assert "audit: holds" in text
     assert "spendstream top" not in text
-    assert "spendstream top --embedded /tmp/x" in summary(result(), Path("/tmp/x"))
+    assert "spendstream top --embedded data/x" in summary(result(), Path("data/x"))
 
 
 def test_a_ledger_that_does_not_add_up_is_no_success() -> None:
