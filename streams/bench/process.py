@@ -30,10 +30,17 @@ async def child(module: str, *arguments: str) -> AsyncIterator[asyncio.subproces
             await process.wait()
 
 
-async def contend(task: Task, progress: Callable[[int], None] = lambda calls: None) -> Result:
-    """Run one contender to its end. `progress` hears how many calls it has done (spendstream with marks only)."""
+async def contend(
+    task: Task,
+    progress: Callable[[int], None] = lambda calls: None,
+    started: Callable[[asyncio.subprocess.Process], None] = lambda process: None,
+) -> Result:
+    """Run one contender to its end. `progress` hears how many calls it has done (spendstream with marks only),
+    `started` gets the process.
+    """
     async with child("streams.bench.contender", task.encode()) as process:
         assert process.stdout is not None
+        started(process)
         last = b""
         async for line in process.stdout:
             last = line
