@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,6 +12,8 @@ from aiohttp import web
 
 from schemas.times import LATEST_MS
 from streams.errors import SpendstreamError, Unavailable, UsageError
+from streams.http.scopes import needs
+from streams.http.server import HttpServer
 from streams.meter.tiers import TIERS
 from streams.metrics import Metrics
 from streams.usage.agent import UsageAgent, UsageQuestion
@@ -32,46 +34,36 @@ class WorkerHttp:
         is_ready: Callable[[], bool],
         fatal: Callable[[], str | None],
         now_s: Callable[[], float] = time.time,
+        extra: Sequence[web.RouteDef] = (),
     ) -> None:
-        """`is_ready`: partitions are assigned and read; `fatal`: why the worker is about to stop, None if it is not."""
+        """`is_ready`: partitions are assigned and read; `fatal`: why the worker is about to stop, None if it is not.
+
+        `extra`: further routes; each handler says its scope by `streams.http.scopes.needs`.
+        """
         self._usage = usage
         self._metrics = metrics
         self._is_ready = is_ready
         self._fatal = fatal
         self._now_s = now_s
-        self._runner: web.AppRunner | None = None
-
-    async def start(self, host: str, port: int) -> tuple[str, int]:
-        """Listen; port 0 picks a free one. Returns where. Raises `UsageError` when the port is taken."""
-        app = web.Application()
-        app.add_routes(
+        self._server = HttpServer(
             [
                 web.get("/v1/usage", self._answer_usage),
                 web.get("/health", self._answer_health),
                 web.get("/ready", self._answer_ready),
                 web.get("/metrics", self._answer_metrics),
+                *extra,
             ]
         )
-        self._runner = web.AppRunner(app, access_log=None)
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            await self.stop()
-            raise UsageError(
-                f"cannot listen on {host}:{port} ({error.strerror}): another worker may use the port; "
-                "set SPENDSTREAM_HTTP_PORT to another one, or to 0 for any"
-            ) from error
-        address = self._runner.addresses[0]
-        return str(address[0]), int(address[1])
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Listen; port 0 picks a free one. Returns where. Raises `UsageError` when the port is taken."""
+        return await self._server.start(host, port)
 
     async def stop(self) -> None:
         """Stop listening."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        await self._server.stop()
 
+    @needs("read")
     async def _answer_usage(self, request: web.Request) -> web.Response:
         try:
             question = usage_question(dict(request.query), self._now_s())
@@ -83,6 +75,7 @@ class WorkerHttp:
         except SpendstreamError as error:
             return _json({"error": str(error)}, status=500)
 
+    @needs("open")
     async def _answer_health(self, _: web.Request) -> web.Response:
         fatal = self._fatal()
         status = "failed" if fatal else "waiting" if self._metrics.troubles else "ok"
@@ -94,10 +87,12 @@ class WorkerHttp:
         }
         return _json(body, status=503 if fatal else 200)
 
+    @needs("open")
     async def _answer_ready(self, _: web.Request) -> web.Response:
         ready = self._is_ready() and not self._metrics.troubles and not self._fatal()
         return _json({"ready": ready}, status=200 if ready else 503)
 
+    @needs("read")
     async def _answer_metrics(self, _: web.Request) -> web.Response:
         return web.Response(
             body=self._metrics.text(), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
