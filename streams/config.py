@@ -88,6 +88,7 @@ class Settings(BaseModel):
     )
     prices_file: Path | None = Field(None, description="TOML file with the operator's own prices.")
     tiers_file: Path | None = Field(None, description="TOML file that maps models to tiers.")
+    budgets_file: Path | None = Field(None, description="TOML file with budgets.")
 
     http_host: str = Field("127.0.0.1", description="Where the worker's HTTP endpoints listen.")
     http_port: int = Field(
@@ -105,8 +106,8 @@ class Settings(BaseModel):
     def _files_exist(self) -> Settings:
         faults = [
             f"{name}: there is no file {path}"
-            for name, path in (("prices_file", self.prices_file), ("tiers_file", self.tiers_file))
-            if path is not None and not path.is_file()
+            for name in ("prices_file", "tiers_file", "budgets_file")
+            if (path := getattr(self, name)) is not None and not path.is_file()
         ]
         if faults:
             raise ValueError("; ".join(faults))
