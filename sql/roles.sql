@@ -45,7 +45,7 @@ GRANT SELECT
     response_model, tier, task_class, escalated_from, route_reason, policy_id, decision, input_tokens, output_tokens,
     cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens, attempt, retry_of, status, error_type,
     http_status, latency_ms, time_to_first_token_ms, tool_name, plan_id, reported_cost, cost_usd, price_status,
-    price_source, price_ref, reason
+    price_source, price_ref, price_from, reason
 ) ON spendstream.intake TO spendstream_finance, spendstream_lead;
 GRANT SELECT ON spendstream.spend_by_hour TO spendstream_finance, spendstream_lead;
 GRANT SELECT ON spendstream.duplicates TO spendstream_finance, spendstream_lead;
@@ -55,8 +55,32 @@ GRANT SELECT
     provider_name, request_model, response_model, tier, task_class, escalated_from, route_reason, policy_id, decision,
     input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens, attempt,
     retry_of, status, error_type, http_status, latency_ms, time_to_first_token_ms, tool_name, plan_id, reported_cost,
-    cost_usd, price_status, price_source, price_ref, hour, arrived_at, ingested_at, incarnation, partition, offset, item
+    cost_usd, price_status, price_source, price_ref, price_from, hour, arrived_at, ingested_at, incarnation, partition,
+    offset, item
 ) ON spendstream.calls TO spendstream_finance, spendstream_lead;
+GRANT SELECT
+(
+    id, source, time, tenant_id, team_id, agent_id, agent_name, parent_agent_id, run_id, parent_call_id, operation_name,
+    provider_name, request_model, response_model, tier, task_class, escalated_from, route_reason, policy_id, decision,
+    input_tokens, output_tokens, cache_read_input_tokens, cache_write_input_tokens, reasoning_output_tokens, attempt,
+    retry_of, status, error_type, http_status, latency_ms, time_to_first_token_ms, tool_name, plan_id, reported_cost,
+    cost_usd, price_status, price_source, price_ref, price_from, hour, arrived_at, ingested_at, incarnation, partition,
+    offset, item, adjustment_usd, rated_cost_usd, rating_id, rated_price_status, rated_price_source, rated_price_ref,
+    rated_price_from
+) ON spendstream.rated_calls TO spendstream_finance, spendstream_lead;
+GRANT SELECT
+(
+    rating_id, incarnation, partition, offset, item, ingested_at, id, time, hour, tenant_id, team_id, agent_id, run_id,
+    provider_name, request_model, tier, task_class, plan_id, cost_before_usd, cost_after_usd, adjustment_usd,
+    priced_change, price_status, price_source, price_ref, price_from
+) ON spendstream.adjustments TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.settled_adjustments TO spendstream_finance;
+GRANT SELECT ON spendstream.settled_ratings TO spendstream_finance, spendstream_lead;
+GRANT SELECT
+(
+    number, id, started_at, finished_at, first, end, models, book, overrides
+) ON spendstream.ratings TO spendstream_lead;
+GRANT SELECT ON spendstream.ratings TO spendstream_finance;
 GRANT SELECT ON spendstream.team_leads TO spendstream_lead;
 GRANT SELECT ON spendstream.* TO spendstream_oncall;
 
@@ -65,6 +89,12 @@ CREATE ROW POLICY IF NOT EXISTS spendstream_own_teams ON spendstream.intake FOR 
 USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
 TO spendstream_lead;
 CREATE ROW POLICY IF NOT EXISTS spendstream_all_teams ON spendstream.intake FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_adjustments ON spendstream.adjustments FOR SELECT
+USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_adjustments ON spendstream.adjustments FOR SELECT
 USING 1
 TO ALL EXCEPT spendstream_lead;
 CREATE ROW POLICY IF NOT EXISTS spendstream_own_entries ON spendstream.team_leads FOR SELECT

@@ -1,6 +1,6 @@
--- Hours in which the roll-up (projection by_hour, by way of spend_by_hour) differs from the ledger's rows added up.
+-- Hours in which the roll-up (projections by_hour, by way of spend_by_hour) differs from the ledger's rows added up.
 -- `offset` is in no projection, so the second half must read the rows themselves. One statement, so that both halves
--- see the same rows while a worker writes.
+-- see the same rows while a worker or a rating writes.
 SELECT
     hour, tenant_id, team_id, tier, provider_name, request_model,
     sumIf(u.calls, u.rolled) AS rolled_calls, sumIf(u.calls, NOT u.rolled) AS calls,
@@ -20,6 +20,13 @@ FROM
         ifNull(sum(i.cost_usd), 0), count() - count(i.cost_usd), countIf(i.status != 'ok')
     FROM intake AS i
     WHERE i.outcome = 'call' AND NOT ignore(i.offset)
+    GROUP BY hour, tenant_id, team_id, tier, provider_name, request_model
+    UNION ALL
+    SELECT
+        0 AS rolled, hour, tenant_id, team_id, tier, provider_name, request_model, 0, 0, 0, 0, 0, 0,
+        sum(a.adjustment_usd), -sum(a.priced_change), 0
+    FROM adjustments AS a
+    WHERE a.rating_id IN (SELECT rating_id FROM settled_ratings) AND NOT ignore(a.offset)
     GROUP BY hour, tenant_id, team_id, tier, provider_name, request_model
 ) AS u
 GROUP BY hour, tenant_id, team_id, tier, provider_name, request_model
