@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from streams.ledger.client import Database
 
-
 _TABLES = ("intake", "adjustments")
 """Tables with an `ingested_at`; an adjustment has its call's, so that both go together."""
 
