@@ -7,3 +7,6 @@ CALLS = "spendstream.calls"
 
 USAGE = "spendstream.usage"
 """Absolute sums per (agent, tier, second) from the meter; partitioned by `agent_id`."""
+
+OUTCOMES = "spendstream.outcomes"
+"""Verdicts on runs from evaluators; key: `run_id`."""
