@@ -2,7 +2,9 @@
 
 A file `sql/migrations/NNNN_name.sql` is a list of statements, each ended by `;` at the end of a line; each must be
 able to run twice (`IF NOT EXISTS`, `OR REPLACE`), since a crash may come between a statement and the record of its
-file. Applied files are recorded with a hash: a file that was changed afterwards is refused.
+file. Applied files are recorded by number with a hash: a file that was changed afterwards is refused. Numbers may have
+holes and may arrive in any order (several people write migrations at once): whatever is not recorded is applied, lowest
+number first. So no migration may need one with a higher number.
 """
 
 from __future__ import annotations
@@ -73,9 +75,10 @@ def migrate(database: Database, *, dry_run: bool = False, known: Sequence[Migrat
             for number, sha in database.rows("SELECT number, any(sha256) FROM migrations GROUP BY number")
         }
     newest = max((migration.number for migration in known), default=0)
-    if applied and max(applied) > newest:
+    unknown = applied.keys() - {migration.number for migration in known}
+    if unknown:
         raise LedgerError(
-            f"the ledger is at migration {max(applied)}, this version knows {newest}: use a newer version"
+            f"the ledger is at migration {max(unknown)}, this version knows {newest}: use a newer version"
         )
     for migration in known:
         if migration.number in applied and applied[migration.number] != migration.sha256:
