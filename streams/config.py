@@ -94,6 +94,21 @@ class Settings(BaseModel):
     http_port: int = Field(
         8127, ge=0, le=65535, description="Port of /v1/usage, /health, /ready, /metrics; 0 picks a free one."
     )
+    http_tokens_file: Path | None = Field(
+        None, description="TOML file with the tokens that the HTTP endpoints accept (docs/security.md)."
+    )
+    http_tokens: SecretStr = Field(
+        SecretStr(""), description="The same in one line: NAME:SCOPE:sha256:HEX, :env:VARIABLE or :file:PATH; commas."
+    )
+    http_open: bool = Field(
+        False, description="Listen beyond loopback without tokens: only where something in front of the worker asks."
+    )
+    http_requests_per_second: float = Field(
+        200, gt=0, allow_inf_nan=False, description="HTTP requests that one address may make a second, on average."
+    )
+    http_tls_certificate: Path | None = Field(None, description="PEM file: with it the HTTP endpoints speak TLS.")
+    http_tls_key: Path | None = Field(None, description="PEM file of the certificate's key.")
+    token: SecretStr = Field(SecretStr(""), description="The token that commands show to a worker.")
     session_timeout_seconds: float = Field(
         30, ge=2, le=60, description="How long a silent worker keeps its partitions, in seconds."
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 import warnings
 
@@ -20,6 +21,7 @@ from streams import topics
 from streams.app import KafkaSender, attach, create_app
 from streams.config import Settings
 from streams.errors import SpendstreamError
+from streams.http.access import access_of
 from streams.kafka_admin import ensure_topics, topic_spec
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
@@ -97,6 +99,7 @@ class Worker:
             self.metrics,
             is_ready=self.is_ready,
             fatal=lambda: None if self._fault is None else str(self._fault) or repr(self._fault),
+            access=access_of(settings, os.environ),
         )
         self.http_address: tuple[str, int] | None = None
         self._running: asyncio.Task[None] | None = None

@@ -65,7 +65,9 @@ def _system(
     if not isinstance(asked, str):
         ends = {part: (asked.first.get(part, 0), end) for part, end in asked.end.items()}
     findings += _ledger(embedded, clickhouse_url, server=embedded is None, ends=ends)
-    findings.append(worker.look(host, port, must=embedded is not None))
+    tls = settings.http_tls_certificate is not None
+    token = settings.token.get_secret_value()
+    findings.append(worker.look(host, port, must=embedded is not None, token=token, tls=tls))
     return findings
 
 

@@ -22,18 +22,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import ipaddress
 import json
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from streams.embedded.engine import Engine, EngineError, EngineResult
 from streams.errors import UsageError
+from streams.http.loopback import is_loopback, is_own_origin, names_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -158,8 +157,7 @@ class ClickHouseHttp:
     async def _from_here(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if self._loopback and not names_loopback(request.headers.get("Host", ""), self._host):
             return _failure(BAD_ARGUMENTS, "this endpoint answers on loopback and under its name only", "", 403)
-        origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc != request.headers.get("Host"):
+        if not is_own_origin(request.headers.get("Origin"), request.headers.get("Host")):
             return _failure(BAD_ARGUMENTS, "pages of other sites may not ask this endpoint", "", 403)
         if request.headers.get("Sec-Fetch-Site", "none") not in {"none", "same-origin"}:
             return _failure(BAD_ARGUMENTS, "pages of other sites may not ask this endpoint", "", 403)
@@ -262,25 +260,6 @@ def wants_gzip(http: web.Request) -> bool:
     """Whether gzip is asked for, and is the first of the client's encodings: on loopback, bytes are cheap."""
     first = http.headers.get("Accept-Encoding", "").split(",")[0].split(";")[0].strip().lower()
     return first == "gzip" and http.query.get("enable_http_compression", "0") not in {"", "0"}
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is `localhost` or a loopback address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
-
-
-def names_loopback(header: str, host: str) -> bool:
-    """Whether a Host header names loopback, or `host` itself; the port does not matter."""
-    try:
-        name = urlsplit(f"//{header}").hostname
-    except ValueError:
-        return False
-    return name is not None and (name == host or is_loopback(name))
 
 
 def _failure(code: int, message: str, query_id: str, status: int | None = None) -> web.Response:

@@ -21,7 +21,7 @@ Scope = Literal["open", "read", "control", "admin"]
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 
 _MARK = "__spendstream_scope__"
-_CALLER = "spendstream.caller"
+_CALLER = web.RequestKey("caller", object)
 
 Handler = TypeVar("Handler", bound=Callable[..., Awaitable[web.StreamResponse]])
 
@@ -61,8 +61,8 @@ def scope_of(handler: Any) -> Scope | None:
 
 def caller_of(request: web.Request) -> Caller:
     """Who asks; `NOBODY` before the guard has looked."""
-    caller: Caller = request.get(_CALLER, NOBODY)
-    return caller
+    caller = request.get(_CALLER, NOBODY)
+    return caller if isinstance(caller, Caller) else NOBODY
 
 
 def let_in(request: web.Request, caller: Caller) -> None:

@@ -1,4 +1,7 @@
-"""The worker's HTTP endpoints: `/v1/usage`, `/health`, `/ready`, `/metrics`. Read-only, on loopback unless told."""
+"""The worker's HTTP endpoints: `/v1/usage`, `/health`, `/ready`, `/metrics`. On loopback unless told.
+
+Who may ask what, and the limits, are in `streams.http`; `/health` and `/ready` are open and tell a stranger one word.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,9 @@ from typing import Any
 from aiohttp import web
 
 from schemas.times import LATEST_MS
-from streams.errors import SpendstreamError, Unavailable, UsageError
-from streams.http.scopes import needs
-from streams.http.server import HttpServer
+from streams.errors import UsageError
+from streams.http.scopes import caller_of, needs
+from streams.http.server import Access, HttpServer
 from streams.meter.tiers import TIERS
 from streams.metrics import Metrics
 from streams.usage.agent import UsageAgent, UsageQuestion
@@ -35,10 +38,12 @@ class WorkerHttp:
         fatal: Callable[[], str | None],
         now_s: Callable[[], float] = time.time,
         extra: Sequence[web.RouteDef] = (),
+        access: Access | None = None,
     ) -> None:
         """`is_ready`: partitions are assigned and read; `fatal`: why the worker is about to stop, None if it is not.
 
-        `extra`: further routes; each handler says its scope by `streams.http.scopes.needs`.
+        `extra`: further routes; each handler says its scope by `streams.http.scopes.needs`. `access`: who may ask;
+        without it everybody on this machine.
         """
         self._usage = usage
         self._metrics = metrics
@@ -52,7 +57,8 @@ class WorkerHttp:
                 web.get("/ready", self._answer_ready),
                 web.get("/metrics", self._answer_metrics),
                 *extra,
-            ]
+            ],
+            access,
         )
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
@@ -65,26 +71,20 @@ class WorkerHttp:
 
     @needs("read")
     async def _answer_usage(self, request: web.Request) -> web.Response:
-        try:
-            question = usage_question(dict(request.query), self._now_s())
-            return _json(await self._usage.answer(question))
-        except UsageError as error:
-            return _json({"error": str(error)}, status=400)
-        except Unavailable as error:
-            return _json({"error": str(error)}, status=503)
-        except SpendstreamError as error:
-            return _json({"error": str(error)}, status=500)
+        question = usage_question(dict(request.query), self._now_s())
+        return _json(await self._usage.answer(question))
 
     @needs("open")
-    async def _answer_health(self, _: web.Request) -> web.Response:
+    async def _answer_health(self, request: web.Request) -> web.Response:
         fatal = self._fatal()
         status = "failed" if fatal else "waiting" if self._metrics.troubles else "ok"
-        body = {
-            "status": status,
-            "waiting_for": dict(self._metrics.troubles),
-            "fault": fatal,
-            "watermark_ms": self._usage.watermark_ms,
-        }
+        body: dict[str, Any] = {"status": status}
+        if caller_of(request).may("read"):  # what it waits for names hosts: not for everybody
+            body |= {
+                "waiting_for": dict(self._metrics.troubles),
+                "fault": fatal,
+                "watermark_ms": self._usage.watermark_ms,
+            }
         return _json(body, status=503 if fatal else 200)
 
     @needs("open")

@@ -23,9 +23,11 @@ import yaml
 
 from streams.cli.reach import JSON_SETTINGS
 from streams.config import PREFIX, load_settings
+from streams.http.access import access_of
+from streams.http.scopes import Caller
 
 ROOT = Path(__file__).resolve().parents[2]
-SECRETS = {"CLICKHOUSE_WORKER_PASSWORD", "CLICKHOUSE_READER_PASSWORD", "GRAFANA_ADMIN_PASSWORD"}
+SECRETS = {"CLICKHOUSE_WORKER_PASSWORD", "CLICKHOUSE_READER_PASSWORD", "GRAFANA_ADMIN_PASSWORD", "WORKER_TOKEN"}
 WORKERS = ("worker-1", "worker-2")
 
 SERVICE_KEYS = {
@@ -103,9 +105,8 @@ def test_no_password_has_a_default() -> None:
 
 def environment_of(service: dict[str, Any]) -> dict[str, str]:
     """With the secrets put in."""
-    return {
-        name: re.sub(r"\$\{\w+:\?[^}]+\}", "s3cret", value) for name, value in service["environment"].items()
-    }  # fmt: skip
+    secret = "s3cret-of-enough-characters"
+    return {name: re.sub(r"\$\{\w+:\?[^}]+\}", secret, value) for name, value in service["environment"].items()}
 
 
 @pytest.mark.parametrize("name", WORKERS)
@@ -114,6 +115,9 @@ def test_a_workers_settings_are_settings(services: dict[str, Any], name: str) ->
     environment = environment_of(service)
     assert all(variable.startswith(PREFIX) for variable in environment)
     settings = load_settings(environment)
+    access = access_of(settings, environment)
+    assert access.tokens.caller("s3cret-of-enough-characters") == Caller("operator", "admin")
+    assert not access.open_to_all
     assert settings.worker_id == name
     assert settings.http_host == "0.0.0.0"
     assert service["ports"][0].endswith(f":{settings.http_port}")

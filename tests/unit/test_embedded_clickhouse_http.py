@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Mapping
 import aiohttp
 import pytest
 
-from streams.embedded.clickhouse_http import MAX_WAITING, ClickHouseHttp, is_loopback, names_loopback
+from streams.embedded.clickhouse_http import MAX_WAITING, ClickHouseHttp
 from streams.embedded.engine import EngineError, EngineResult
 from streams.errors import UsageError
+from streams.http.loopback import is_loopback, names_loopback
 
 Asked = tuple[str, str, dict[str, str], dict[str, str], str]
 
