@@ -34,7 +34,7 @@ def settings_of(task: Task) -> Settings:
         group_id=task.group,
         data_dir=Path(task.directory) / "worker",
         partitions=task.partitions,
-        session_timeout_seconds=6,
+        session_timeout_seconds=60,  # a worker that is held while the load is published stays a member
         http_port=0,
     )
 
