@@ -126,6 +126,7 @@ class Metered:
     price_status: Coded
     price_source: Coded
     price_ref: Coded
+    price_from: Coded
     refused: list[Refused] = field(default_factory=list)
 
     @property
@@ -188,6 +189,7 @@ _FOUND: dict[str, tuple[pa.DataType, str]] = {
     "price_status": _DICTIONARY,
     "price_source": _DICTIONARY,
     "price_ref": _DICTIONARY,
+    "price_from": _DICTIONARY,
     "reason": _TEXT,
     "detail": _TEXT,
     "payload": _TEXT,
@@ -230,6 +232,7 @@ def _call_part(batch: Metered) -> dict[str, pa.Array] | None:
         "price_status": batch.price_status.arrow(),
         "price_source": batch.price_source.arrow(),
         "price_ref": batch.price_ref.arrow(),
+        "price_from": batch.price_from.arrow(),
     }
     for name in FIELDS:
         if name != "tier" and (column := batch.columns.arrow(name)) is not None:

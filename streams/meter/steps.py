@@ -128,6 +128,7 @@ class PartitionMeter:
             columns.ints("output_tokens"),
             columns.ints("cache_read_input_tokens"),
             columns.ints("cache_write_input_tokens"),
+            latency_ms=columns["latency_ms"],
         )
         tier = tiers.tiers(columns["tier"], provider, model, columns["response_model"])
         return Metered(
@@ -146,6 +147,7 @@ class PartitionMeter:
             price_status=Coded(priced.status.astype(np.int32), priced.statuses),
             price_source=Coded(priced.source, priced.sources),
             price_ref=Coded(priced.ref, priced.refs),
+            price_from=Coded(priced.since, priced.sinces),
             refused=[
                 *self._take_owed(),
                 *_gaps(arrived.offsets, expected_offset, arrived.arrived),

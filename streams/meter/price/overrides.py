@@ -1,8 +1,8 @@
 """The operator's own prices: a TOML file that beats the book.
 
     [[price]]
-    model = "qwen-m-large"          # as routers send it, or the book's id; `*` and `?` match any text; case is
-    ignored provider = "aliyun"             # optional: as sent, or the book's id of it
+    model = "qwen-m-large"          # as routers send it, or the book's id; `*` and `?` match any text; no case
+    provider = "aliyun"             # optional: as sent, or the book's id of it
     from = 2025-01-01               # optional, UTC, inclusive
     to = 2025-07-01                 # optional, UTC, exclusive
     input = "0.40"                  # USD per million tokens
@@ -15,9 +15,20 @@
     output = "2.40"
     cache_read = "0.20"             # needed here when the price above has one
 
+    [[price]]                       # negotiated: the book's price of the day, less so much
+    provider = "anthropic"
+    model = "*"
+    off = "12.5%"
+
+    [[price]]                       # self-hosted: by how long a call took (`latency_ms`)
+    model = "house-7b"
+    per_hour = "12.50"              # USD for an hour of the machine
+    at_once = 8                     # calls that it works on at once and that share the hour; 1 when absent
+
 When several entries hold for a call the most specific one is charged: a provider before none, a name without
 wildcards before one with, then the longer name, then the later entry. Two entries for the same provider and name may
-not hold at the same time. Outside the dates of its entries a call is charged from the book.
+not hold at the same time. Outside the dates of its entries a call is charged from the book. A discount is on the book,
+never on another entry; where the book has no price it is silent.
 
 Every fault of a file is reported at once, as one `SettingsError`.
 """
@@ -27,10 +38,11 @@ from __future__ import annotations
 import hashlib
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from fnmatch import translate
+from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
@@ -38,11 +50,15 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from streams.errors import SettingsError
-from streams.meter.price.sheet import Band, Between, Period, Rates, pico_rate
+from streams.meter.price.sheet import Band, Between, Period, Rates, Sheet, While, pico_rate
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=12, allow_inf_nan=False)]
 """USD per million tokens. A million dollars a million tokens is above every price ever asked."""
 
+Share = Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,6})?%$")]
+"""Per cent, at least 0 and below 100, as `12.5%`."""
+
+_US_PER_HOUR = 3_600_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -54,11 +70,11 @@ class _Prices(BaseModel):
     cache_read: Usd | None = None
     cache_write: Usd | None = None
 
-    @field_validator("input", "output", "cache_read", "cache_write", mode="before")
+    @field_validator("input", "output", "cache_read", "cache_write", "per_hour", mode="before", check_fields=False)
     @classmethod
     def _number(cls, value: Any) -> Any:
         if isinstance(value, bool):
-            raise ValueError("a price is a number or a string of one, in USD per million tokens")
+            raise ValueError("a price is a number or a string of one, in USD")
         return value
 
     def rates(self) -> Rates:
@@ -85,6 +101,29 @@ class _Entry(_Prices):
     start: datetime | None = Field(default=None, alias="from")
     end: datetime | None = Field(default=None, alias="to")
     above: tuple[_Above, ...] = ()
+    off: Share | None = None
+    per_hour: Usd | None = None
+    at_once: int = Field(default=1, ge=1, le=1_000_000, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_kind(cls, value: Any) -> Any:
+        """A discount stands alone; by the hour, tokens cost nothing unless the entry says so."""
+        if not isinstance(value, dict):
+            return value
+        if "off" in value:
+            others = sorted(value.keys() & {"input", "output", "cache_read", "cache_write", "above", "per_hour"})
+            if others:
+                raise ValueError(f"`off` is a discount on the book: leave out {', '.join(others)}")
+            return {"input": 0, "output": 0, **value}
+        if "per_hour" in value and not value.keys() & {"input", "output"}:
+            others = sorted(value.keys() & {"cache_read", "cache_write", "above"})
+            if others:
+                raise ValueError(f"give `input` and `output` too, or leave out {', '.join(others)}")
+            return {"input": 0, "output": 0, **value}
+        if "at_once" in value and "per_hour" not in value:
+            raise ValueError("`at_once` shares an hour between calls: give `per_hour` too, or leave it out")
+        return value
 
     @field_validator("start", "end", mode="before")
     @classmethod
@@ -135,9 +174,30 @@ class _File(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class _Override:
+    number: int
+    """Place in the file, from 1."""
     provider: str | None
     pattern: re.Pattern[str]
     period: Period
+    kept: Fraction | None
+    """What a discount leaves of the book's price; None: the entry has prices of its own."""
+
+    def means(self, providers: frozenset[str], models: frozenset[str]) -> bool:
+        return (self.provider is None or self.provider in providers) and any(map(self.pattern.match, models))
+
+    def periods(self, base: tuple[Period, ...]) -> tuple[Period, ...]:
+        if self.kept is None:
+            return (self.period,)
+        own = self.period
+        assert isinstance(own.rule, Between)
+        book = Sheet(base)
+        return tuple(
+            period.times(
+                self.kept, While(book, at, own.rule), f"{own.source} on {period.source}", f"{own.ref} {period.ref}"
+            )
+            for at, period in enumerate(base)
+            if period.charged
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +207,32 @@ class Overrides:
     entries: tuple[_Override, ...] = ()
     source: str = ""
 
-    def periods(self, providers: frozenset[str], models: frozenset[str]) -> tuple[Period, ...]:
+    def periods(
+        self, providers: frozenset[str], models: frozenset[str], base: tuple[Period, ...] = ()
+    ) -> tuple[Period, ...]:
         """Periods that hold for a call, the least specific first (later ones take precedence).
 
-        `providers`, `models`: the names the call goes by (as sent, and as the book says), lower-cased.
+        `providers`, `models`: the names the call goes by (as sent, and as the book says), lower-cased. `base`: the
+        book's periods, for discounts.
         """
         return tuple(
-            entry.period
-            for entry in self.entries
-            if (entry.provider is None or entry.provider in providers) and any(map(entry.pattern.match, models))
+            period for entry in self.entries if entry.means(providers, models) for period in entry.periods(base)
         )
+
+    def meant(self, providers: frozenset[str], models: frozenset[str]) -> list[tuple[int, Between]]:
+        """Numbers (place in the file, from 1) and times of the entries that name a call, chosen or not."""
+        return [
+            (entry.number, entry.period.rule)
+            for entry in self.entries
+            if entry.means(providers, models) and isinstance(entry.period.rule, Between)
+        ]
+
+    def labels(self) -> dict[int, str]:
+        """What each entry is for, by its number: `anthropic/* 15% off from 2026-01-01`."""
+        return {
+            entry.number: entry.period.ref + (f" from {since}" if (since := entry.period.rule.since) else "")
+            for entry in sorted(self.entries, key=lambda entry: entry.number)
+        }
 
 
 def parse_overrides(text: str, name: str) -> Overrides:
@@ -181,8 +257,8 @@ def parse_overrides(text: str, name: str) -> Overrides:
     if clashes:
         raise SettingsError(clashes)
     source = f"override:{name}@{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    ranked = sorted(entries, key=_rank)
-    return Overrides(tuple(_override(entry, source) for entry in ranked), source)
+    ranked = sorted(enumerate(entries, 1), key=lambda numbered: _rank(numbered[1]))
+    return Overrides(tuple(_override(number, entry, source) for number, entry in ranked), source)
 
 
 def load_overrides(path: Path) -> Overrides:
@@ -199,11 +275,16 @@ def _rank(entry: _Entry) -> tuple[bool, bool, int]:
     return entry.provider is not None, plain, len(entry.model)
 
 
-def _override(entry: _Entry, source: str) -> _Override:
+def _override(number: int, entry: _Entry, source: str) -> _Override:
     provider, model = entry.key
-    bands = (Band(-1, entry.rates()), *(Band(tier.input_tokens, tier.rates()) for tier in entry.above))
-    ref = f"{provider or '*'}/{model}"
-    return _Override(provider, re.compile(translate(model)), Period(entry.rule, bands, source, ref))
+    per_us = None if entry.per_hour is None else Fraction(entry.per_hour) * 10**12 / _US_PER_HOUR / entry.at_once
+    bands = (
+        Band(-1, replace(entry.rates(), per_us=per_us)),
+        *(Band(tier.input_tokens, replace(tier.rates(), per_us=per_us)) for tier in entry.above),
+    )
+    ref = f"{provider or '*'}/{model}" + (f" {entry.off} off" if entry.off else "")
+    kept = 1 - Fraction(entry.off.removesuffix("%")) / 100 if entry.off else None
+    return _Override(number, provider, re.compile(translate(model)), Period(entry.rule, bands, source, ref), kept)
 
 
 def _fault(error: Any) -> str:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -33,13 +34,28 @@ def pico_rate(usd_per_million: Decimal) -> Fraction:
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Pico-USD a token by class, and pico-USD a call (`fixed`). `output` None: output of this model has no price."""
+    """Pico-USD a token by class, a call (`fixed`) and a microsecond of a call's duration (`per_us`).
+
+    `output` None: output of this model has no price. `per_us` None: the duration does not matter.
+    """
 
     input: Fraction
     output: Fraction | None
     cache_read: Fraction
     cache_write: Fraction
     fixed: Fraction = Fraction(0)
+    per_us: Fraction | None = None
+
+    def times(self, share: Fraction) -> Rates:
+        """All of them multiplied by `share`."""
+        return Rates(
+            self.input * share,
+            None if self.output is None else self.output * share,
+            self.cache_read * share,
+            self.cache_write * share,
+            self.fixed * share,
+            None if self.per_us is None else self.per_us * share,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +82,18 @@ class Between:
             held &= time_ms < self.end_ms
         return held
 
+    def edges(self) -> Sequence[int] | None:
+        """Times (epoch ms) at which the answer of `active` may change; None when it changes by time of day."""
+        return [edge for edge in (self.start_ms, self.end_ms) if edge is not None]
+
+    @property
+    def since(self) -> str:
+        """The start as a date, or as an instant when it is no midnight; empty when open."""
+        if self.start_ms is None:
+            return ""
+        start = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=self.start_ms)
+        return f"{start:%Y-%m-%d}" if self.start_ms % DAY_MS == 0 else start.isoformat().replace("+00:00", "Z")
+
 
 @dataclass(frozen=True, slots=True)
 class Daily:
@@ -81,6 +109,41 @@ class Daily:
             return (of_day >= self.start_us) | (of_day < self.end_us)
         return (of_day >= self.start_us) & (of_day < self.end_us)
 
+    def edges(self) -> Sequence[int] | None:
+        """See `Between.edges`."""
+        return None
+
+    @property
+    def since(self) -> str:
+        """The hours, as `daily 16:30-00:30`."""
+        first, last = (f"{us // 3_600_000_000:02}:{us // 60_000_000 % 60:02}" for us in (self.start_us, self.end_us))
+        return f"daily {first}-{last}"
+
+
+@dataclass(frozen=True, slots=True)
+class While:
+    """Active while `base` is in its period number `index` and `rule` holds: what a discount on that period needs."""
+
+    base: Sheet
+    index: int
+    rule: Between
+
+    def active(self, time_ms: Ints) -> NDArray[np.bool_]:
+        """Which of the times the rule holds for."""
+        held: NDArray[np.bool_] = self.rule.active(time_ms) & (self.base.select(time_ms) == self.index)
+        return held
+
+    def edges(self) -> Sequence[int] | None:
+        """See `Between.edges`."""
+        base, own = self.base.edges(), self.rule.edges()
+        return None if base is None or own is None else [*base, *own]
+
+    @property
+    def since(self) -> str:
+        """Since when both hold, as far as both have a date."""
+        base = self.base.periods[self.index].rule
+        return max(self.rule.since, base.since) if isinstance(base, Between) else self.rule.since
+
 
 @dataclass(frozen=True, slots=True)
 class Period:
@@ -90,7 +153,7 @@ class Period:
     without a price has no bands.
     """
 
-    rule: Between | Daily
+    rule: Between | Daily | While
     bands: tuple[Band, ...]
     source: str
     ref: str
@@ -100,6 +163,11 @@ class Period:
     def charged(self) -> bool:
         """Whether this period gives a figure."""
         return self.status in (PRICED, FREE)
+
+    def times(self, share: Fraction, rule: While, source: str, ref: str) -> Period:
+        """This price multiplied by `share`, under another rule and name."""
+        bands = tuple(replace(band, rates=band.rates.times(share)) for band in self.bands)
+        return Period(rule, bands, source, ref, self.status)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +187,10 @@ class Sheet:
         """Sorted times (epoch ms) at which the period may change; None when it changes by time of day."""
         found: set[int] = set()
         for period in self.periods:
-            if isinstance(period.rule, Daily):
+            edges = period.rule.edges()
+            if edges is None:
                 return None
-            found.update(edge for edge in (period.rule.start_ms, period.rule.end_ms) if edge is not None)
+            found.update(edges)
         return sorted(found)
 
     def constant(self, edges: Sequence[int] | None, first_ms: int, last_ms: int) -> int | None:

@@ -16,6 +16,7 @@ NO_TOKEN_PRICE: Final = 5
 NO_OUTPUT_PRICE: Final = 6
 BAD_TOKENS: Final = 7
 TOO_LARGE: Final = 8
+NO_DURATION: Final = 9
 
 STATUSES: Final = (
     "priced",
@@ -27,6 +28,7 @@ STATUSES: Final = (
     "no_output_price",
     "bad_tokens",
     "too_large",
+    "no_duration",
 )
 """Names by code.
 
@@ -35,5 +37,5 @@ STATUSES: Final = (
 by several at several prices. `no_token_price`: the model is sold by the second, page or character, or its price is
 gone. `no_output_price`: output tokens of a model that has an input price only. `bad_tokens`: a negative count, or
 cached tokens above all input tokens. `too_large`: a cost above 999,999.999999999999 USD, which `Decimal(18, 12)`
-cannot hold.
+cannot hold. `no_duration`: the price is by the hour and the call does not say how long it took.
 """
