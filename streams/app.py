@@ -1,15 +1,14 @@
 """The Faust app of a worker, built from settings; nothing connects before it is started.
 
-Two agents: the meter (`spendstream.calls`) and usage (`spendstream.usage`), both on the batch transport.
+Each room (`Room`: the meter, usage, outcomes, the watcher) is one agent on one topic, on the batch transport.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
-from functools import partial
-from typing import Any, cast
+from collections.abc import AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 import faust
 from aiokafka.errors import (
@@ -21,15 +20,13 @@ from aiokafka.errors import (
     TopicAuthorizationFailedError,
 )
 from faust import Stream
-from faust.types import TP, StreamT
+from faust.types import TP, EventT, StreamT
 from yarl import URL
 
-from streams import topics
 from streams.config import Settings
 from streams.errors import SpendstreamError, Unavailable
-from streams.meter.agent import Meter, OutgoingRecord
+from streams.meter.agent import OutgoingRecord
 from streams.transport import Consumer, RawSchema
-from streams.usage.agent import UsageAgent
 
 BUFFERED_BATCHES = 8
 """Fetched batches that may wait for an agent; a batch is up to `fetch_records` calls, so eight are plenty."""
@@ -74,34 +71,51 @@ class KafkaSender:
             raise Unavailable(f"the broker did not take {len(records)} records: {error}") from error
 
 
+class Room(Protocol):
+    """One agent: what it reads and how it takes partitions over and gives them up."""
+
+    @property
+    def topic(self) -> str:
+        """The topic it reads; partitions of others are not shown to it."""
+        ...
+
+    async def on_assigned(self, committed: Mapping[TP, int | None], consumer: Consumer) -> Mapping[TP, int]:
+        """As `streams.transport.Positions`, of its own topic; none of it when it got no partition."""
+        ...
+
+    async def before_revoke(self, partitions: set[TP]) -> None:
+        """Finish what is in work for these partitions of its own topic (never none)."""
+        ...
+
+    async def run(self, events: AsyncIterable[EventT[Any]]) -> None:
+        """The agent's body: take batches for ever."""
+        ...
+
+
 class WorkerPositions:
-    """Hands assignments and revocations to both agents (`streams.transport.Positions`)."""
+    """Hands assignments and revocations to the rooms (`streams.transport.Positions`), in the order of the list."""
 
     def __init__(self) -> None:
-        self.meter: Meter | None = None
-        self.usage: UsageAgent | None = None
+        self.rooms: list[Room] = []
         self.assigned = asyncio.Event()
 
     async def on_assigned(self, committed: Mapping[TP, int | None], consumer: Consumer) -> Mapping[TP, int]:
-        """Usage first: its windows must be empty before the meter publishes anything new."""
-        assert self.meter is not None
-        assert self.usage is not None
-        if not committed:  # a worker in reserve: what it had was revoked before
-            self.assigned.set()
-            return {}
-        usage = {tp for tp in committed if tp.topic == topics.USAGE}
-        await self.meter.retried("usage windows", partial(self.usage.on_assigned, usage, consumer))
-        starts = await self.meter.on_assigned(committed, consumer)
+        """One room after the other: who reads must be ready before who writes to it publishes anything new."""
+        starts: dict[TP, int] = {}
+        # With nothing at all this is a worker in reserve: what it had was revoked before.
+        for room in self.rooms if committed else ():
+            mine = {tp: offset for tp, offset in committed.items() if tp.topic == room.topic}
+            starts |= await room.on_assigned(mine, consumer)
         self.assigned.set()
         return starts
 
     async def before_revoke(self, partitions: set[TP]) -> None:
-        """Flush what is in work."""
-        assert self.meter is not None
-        assert self.usage is not None
+        """Writers first: what the meter flushes now, usage and the watcher may still see."""
         self.assigned.clear()
-        await self.meter.before_revoke(partitions)
-        self.usage.before_revoke(partitions)
+        for room in reversed(self.rooms):
+            mine = {tp for tp in partitions if tp.topic == room.topic}
+            if mine:
+                await room.before_revoke(mine)
 
 
 class App(faust.App):
@@ -141,16 +155,16 @@ def create_app(settings: Settings, worker_id: str) -> App:
     return app
 
 
-def attach(app: App, meter: Meter, usage: UsageAgent) -> None:
-    """Add the two agents."""
-    app.positions.meter = meter
-    app.positions.usage = usage
+def attach(app: App, rooms: Sequence[Room]) -> None:
+    """Add an agent for each room. Readers come before who writes to them: usage and watcher before the meter."""
+    app.positions.rooms = list(rooms)
     schema: Any = RawSchema()
+    for room in rooms:
+        app.agent(app.topic(room.topic, schema=schema), concurrency=1, name=room.topic)(_body(room))
 
-    @app.agent(app.topic(topics.CALLS, schema=schema), concurrency=1, name="meter")
-    async def meter_agent(stream: StreamT[Any]) -> None:
-        await meter.run(cast(Stream[Any], stream).noack().events())
 
-    @app.agent(app.topic(topics.USAGE, schema=schema), concurrency=1, name="usage")
-    async def usage_agent(stream: StreamT[Any]) -> None:
-        await usage.run(cast(Stream[Any], stream).noack().events())
+def _body(room: Room) -> Callable[[StreamT[Any]], Awaitable[None]]:
+    async def body(stream: StreamT[Any]) -> None:
+        await room.run(cast(Stream[Any], stream).noack().events())
+
+    return body

@@ -10,3 +10,12 @@ USAGE = "spendstream.usage"
 
 OUTCOMES = "spendstream.outcomes"
 """Verdicts on runs from evaluators; key: `run_id`."""
+
+STEPS = "spendstream.steps"
+"""What the meter wrote to the ledger, for the watcher; partitioned by `tenant_id`."""
+
+SIGNALS = "spendstream.signals"
+"""Limits that were crossed, from the watcher; key: `agent_id`."""
+
+INCIDENTS = "spendstream.incidents"
+"""Every change of an incident, from the watcher; key: `incident_id`."""

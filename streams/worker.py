@@ -18,8 +18,9 @@ import warnings
 import structlog
 
 from streams import topics
-from streams.app import KafkaSender, attach, create_app
+from streams.app import KafkaSender, Room, attach, create_app
 from streams.config import Settings
+from streams.duties import Duties, Duty
 from streams.errors import SpendstreamError
 from streams.http.access import access_of
 from streams.kafka_admin import ensure_topics, topic_spec
@@ -33,6 +34,7 @@ from streams.meter.tiers import load_tiers
 from streams.metrics import Metrics
 from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
+from streams.usage.room import UsageRoom
 
 log = structlog.get_logger("spendstream.worker")
 
@@ -65,6 +67,12 @@ def windows_kept(settings: Settings) -> dict[str, int]:
     return {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours}
 
 
+def duties_of(settings: Settings, database: Database) -> list[Duty]:
+    """What one worker of the fleet does every few seconds (`streams.duties`)."""
+    duties: list[Duty] = []
+    return duties
+
+
 class Worker:
     """One worker process's whole life. Not reusable."""
 
@@ -93,7 +101,10 @@ class Worker:
             windows_kept(settings),
             on_fatal=self._fail,
         )
-        attach(self._app, self.meter, self.usage)
+        self.duties = Duties(duties_of(settings, database), self.metrics)
+        # Readers before who writes to them.
+        rooms: list[Room] = [UsageRoom(self.usage, self.meter.retried), self.meter]
+        attach(self._app, rooms)
         self._http = WorkerHttp(
             self.usage,
             self.metrics,

@@ -137,6 +137,11 @@ class Meter:
         self._lost: dict[int, float] = {}
         """Partitions that another worker took, and when that was seen (monotonic seconds)."""
 
+    @property
+    def topic(self) -> str:
+        """`spendstream.calls`."""
+        return topics.CALLS
+
     # -- assignment ----------------------------------------------------------------------------------------------
 
     async def on_assigned(self, committed: Mapping[TP, int | None], consumer: Consumer) -> Mapping[TP, int]:

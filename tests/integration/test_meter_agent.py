@@ -27,6 +27,7 @@ from streams.meter.tiers import load_tiers
 from streams.metrics import Metrics
 from streams.transport import Consumer, RecordBatch
 from streams.usage.agent import UsageAgent
+from streams.usage.room import UsageRoom
 from tests.fakes import BASE_MS, FakeConsumer, FakeLedger, FakeSender, Journal, batch, batch_of, call, record, value
 
 PRICER = Pricer.default()
@@ -465,7 +466,7 @@ def test_a_ledger_that_is_away_at_assignment_is_waited_for() -> None:
     room = Room()
     usage = UsageAgent(cast(LedgerStore, room.ledger), {"1s": 60, "1m": 60, "1h": 60})
     positions = WorkerPositions()
-    positions.meter, positions.usage = room.meter, usage
+    positions.rooms = [UsageRoom(usage, room.meter.retried), room.meter]
     room.ledger.newest_script.faults = [Unavailable("away"), Unavailable("away")]
     fence = room.ledger.fence
     faults = [Unavailable("away")]
