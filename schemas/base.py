@@ -7,6 +7,7 @@ encoders that cannot omit a field (Go structs, CSV bridges) send `""`. Required 
 from __future__ import annotations
 
 import types
+from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Final, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, model_validator
@@ -38,6 +39,18 @@ def is_text(annotation: Any) -> bool:
     return annotation is str
 
 
+def is_name(annotation: Any, metadata: Sequence[Any] = ()) -> bool:
+    """True for `Name` and `Id`, also in a union with None: strings with no other pattern than `NO_NUL`."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        inner, *more = get_args(annotation)
+        return is_name(inner, [part for one in more for part in getattr(one, "metadata", [one])])
+    if origin in (Union, types.UnionType):
+        return all(is_name(part) for part in get_args(annotation) if part is not type(None))
+    patterns = {getattr(part, "pattern", None) for part in metadata}
+    return annotation is str and patterns <= {None, NO_NUL} and NO_NUL in patterns
+
+
 class Contract(BaseModel):
     """Base of every contract model; `Model.model_validate(obj)` is the final verdict on a parsed JSON value."""
 
@@ -45,6 +58,8 @@ class Contract(BaseModel):
 
     optional_fields: ClassVar[frozenset[str]] = frozenset()
     optional_text: ClassVar[frozenset[str]] = frozenset()
+    names: ClassVar[frozenset[str]] = frozenset()
+    """Fields that are names or ids, and so take any text: not times, amounts or words of a fixed list."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
@@ -53,6 +68,7 @@ class Contract(BaseModel):
         fields = cls.model_fields
         cls.optional_fields = frozenset(name for name, field in fields.items() if not field.is_required())
         cls.optional_text = frozenset(name for name in cls.optional_fields if is_text(fields[name].annotation))
+        cls.names = frozenset(name for name, field in fields.items() if is_name(field.annotation, field.metadata))
 
     @model_validator(mode="before")
     @classmethod

@@ -49,7 +49,7 @@ class Reject:
 
     `record` is the record's position in the batch, `index` the call's position in the record, `reason` a code of
     `schemas.reasons`, `detail` says where and why without quoting values, `payload` is what may be kept of the input:
-    for objects the contract's own fields, shortened; for what does not parse the first 2 KiB.
+    for objects the contract's own fields, shortened; for what does not parse its shape without running text.
     """
 
     record: int

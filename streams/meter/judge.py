@@ -20,7 +20,10 @@ import msgspec
 from pydantic import ValidationError
 
 from schemas.base import Contract
+from schemas.call import Call
+from schemas.outcome import Outcome
 from schemas.reasons import reason_of
+from streams.meter.sketch import sketch
 
 DEPTH_MAX: Final = 200
 """Levels of objects and arrays. A call needs two; a fixed number, so that the verdict does not depend on the stack, and
@@ -30,11 +33,18 @@ CALLS_MAX: Final = 50_000
 """A call needs 90 bytes at least, so 4 MiB hold 46,000: more parts than this are not calls, and each costs a row."""
 
 RAW_MAX_BYTES: Final = 2048
-"""What is kept of bytes that do not parse: enough to recognise the sender and the fault. It may hold text of a prompt,
-which cannot be told apart in broken JSON, hence no more than this."""
+"""Bytes that do not parse are looked at so far for what may be kept of them (`streams.meter.sketch`): enough to
+recognise the sender and the fault."""
 
 TEXT_MAX: Final = 256
 """Characters kept of each field of a refused call: the longest name of the contract."""
+
+VALUE_MAX: Final = 40
+"""Characters kept of a text that cannot be what its field is for: longer than any name, or no number, time or word of
+a fixed list. Enough to recognise it, too little for a prompt."""
+
+CUT: Final = "…"
+"""Ends a text that was cut, so that nobody takes it for the whole."""
 
 TAGS_MAX: Final = 16
 """Tags kept of a refused call: enough to find its owner."""
@@ -49,6 +59,7 @@ _INT_DIGITS: Final = 40
 """Digits of an integer that is read exactly; longer ones are out of every range, and slow to convert."""
 _HUGE: Final[int] = 10**_INT_DIGITS
 
+_FIELDS: Final = frozenset(Call.model_fields) | frozenset(Outcome.model_fields)
 _NAMES: Final = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
 
 
@@ -73,8 +84,8 @@ Model = TypeVar("Model", bound=Contract)
 
 
 def fault(reason: str, detail: str, raw: bytes) -> Fault:
-    """A fault of bytes that are not parsed; keeps the first 2 KiB as text."""
-    return Fault(reason, detail, raw[:RAW_MAX_BYTES].decode("utf-8", "backslashreplace"))
+    """A fault of bytes that are not parsed; keeps the shape of the first 2 KiB, and no running text of them."""
+    return Fault(reason, detail, _sketch(raw[:RAW_MAX_BYTES].decode("utf-8", "backslashreplace")))
 
 
 def is_deep(raw: bytes) -> bool:
@@ -190,7 +201,7 @@ def judge(part: Part, model: type[Model], latest_ms: int) -> Model | Fault:
         return parsed
     value = parsed.value
     if not isinstance(value, dict):
-        shown = json.dumps(value)[:TEXT_MAX]
+        shown = _sketch(json.dumps(value)[:RAW_MAX_BYTES])
         return Fault("not_an_object", f"an object is expected, not {_kind(value)}", shown)
     try:
         verdict = model.model_validate(value)
@@ -218,10 +229,14 @@ def _kind(value: object) -> str:
     return _NAMES.get(type(value), "number")
 
 
-def _short(value: object) -> object:
-    """A scalar as it is or cut; of a container only its kind, since it may hold anything."""
+def _sketch(text: str) -> str:
+    return sketch(text, _FIELDS)
+
+
+def _short(value: object, most: int = TEXT_MAX) -> object:
+    """A scalar as it is, or cut when it is a text of more than `most`; of a container only its kind."""
     if isinstance(value, str):
-        return value[:TEXT_MAX]
+        return value if len(value) <= most else value[:VALUE_MAX] + CUT
     if isinstance(value, (dict, list)):
         return f"<{_kind(value)}>"
     return value
@@ -229,9 +244,13 @@ def _short(value: object) -> object:
 
 def _keep(value: dict[str, Any], model: type[Contract]) -> str:
     """The contract's own fields of a refused object as JSON text; everything else (prompts) is dropped."""
-    kept: dict[str, object] = {name: _short(value[name]) for name in model.model_fields if name in value}
+    kept: dict[str, object] = {
+        name: _short(value[name], TEXT_MAX if name in model.names else VALUE_MAX)
+        for name in model.model_fields
+        if name in value
+    }
     tags = value.get("tags")
     if isinstance(tags, dict):
-        kept["tags"] = {key[:TEXT_MAX]: _short(tags[key]) for key in list(tags)[:TAGS_MAX]}
+        kept["tags"] = {str(_short(key)): _short(tags[key]) for key in list(tags)[:TAGS_MAX]}
     # Half a surrogate pair cannot be encoded: written as its JSON escape.
     return json.dumps(kept, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()

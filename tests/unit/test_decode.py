@@ -121,7 +121,8 @@ def test_a_record_too_large_is_one_reject_that_keeps_little() -> None:
     assert len(one(fits).calls) == 1
     refused = reject(fits + b" ")
     assert refused.reason == "too_large"
-    assert len(refused.payload) == judge.RAW_MAX_BYTES
+    assert json.loads(refused.payload.removesuffix(', "…": "…') + "}") == CALL
+    assert "yyy" not in refused.payload
 
 
 def test_too_many_parts_are_one_reject() -> None:
@@ -299,7 +300,8 @@ def test_a_reject_keeps_contract_fields_only_and_shortens_them() -> None:
     assert secret not in refused.detail
     kept = json.loads(refused.payload)
     assert (kept["id"], kept["input_tokens"], kept["request_model"]) == ("c-1", -1, "<object>")
-    assert kept["agent_name"] == "n" * judge.TEXT_MAX
+    assert kept["agent_name"] == "n" * judge.VALUE_MAX + judge.CUT
+    assert kept["tags"]["k1"] == "v" * judge.VALUE_MAX + judge.CUT
     assert len(kept["tags"]) == judge.TAGS_MAX
     assert kept["tags"]["k0"] == "<object>"
     assert set(kept) <= set(Call.model_fields)
@@ -317,11 +319,44 @@ def test_of_several_faults_the_first_field_of_the_contract_decides() -> None:
     assert reject(value(tier="x", reported_cost="?")).reason == "unknown_value"
 
 
-def test_what_does_not_parse_is_kept_in_part_as_text() -> None:
-    refused = reject(b'{"id": "\xff' + b"x" * 10_000)
+def test_of_what_does_not_parse_the_shape_is_kept_and_no_text() -> None:
+    refused = reject(b'{"id": "c-1", "prompt": "my \xff secret' + b"x" * 10_000)
     assert refused.reason == "not_utf8"
-    assert refused.payload.startswith('{"id": "\\xffx')
-    assert len(refused.payload) <= judge.RAW_MAX_BYTES + 3
+    assert refused.payload == '{"id": "c-1", "…": "…'
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b'{"id": "c-1", "messages": [{"content": "my secret prompt"}]',
+        b'{"id": "c-1", "prompt": "my secret prompt", }',
+        b"my secret prompt",
+        b'["my secret prompt", "my secret prompt"]',
+        b"\xff my secret prompt",
+        b'{"a":' * 300 + b'"my secret prompt"' + b"}" * 300,
+        b'{"prompt": "' + b"my secret prompt " * 300_000 + b'"}',
+    ],
+)
+def test_text_of_what_does_not_parse_is_not_kept(raw: bytes) -> None:
+    refused = one(raw).rejects
+    assert refused
+    assert all("secret" not in one.payload + one.detail for one in refused)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        value(time="my secret prompt of more than forty characters, as prompts are"),
+        value(status="my secret prompt of more than forty characters, as prompts are" * 2)[:-1] + b"}",
+        value(agent_id="my secret prompt of more than forty characters, as prompts are" * 10),
+        value(reported_cost="my secret prompt of more than forty characters, as prompts are" * 2),
+        value(input_tokens="my secret prompt of more than forty characters, as prompts are" * 2),
+    ],
+)
+def test_a_text_that_is_not_what_its_field_is_for_is_cut(raw: bytes) -> None:
+    refused = reject(raw)
+    assert "as prompts are" not in refused.payload
+    assert "secret" not in refused.detail
 
 
 @pytest.mark.parametrize(
