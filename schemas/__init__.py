@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from schemas.call import Call
+from schemas.control import Control
+from schemas.incident import Incident
 from schemas.outcome import Outcome
+from schemas.signal import Signal
 from schemas.usage import Usage
 
-__all__ = ["Call", "Outcome", "Usage"]
+__all__ = ["Call", "Control", "Incident", "Outcome", "Signal", "Usage"]

@@ -15,12 +15,22 @@ from typing import Any, Final
 
 from schemas.base import Contract
 from schemas.call import Call
+from schemas.control import Control
+from schemas.incident import Incident
 from schemas.outcome import Outcome
 from schemas.reasons import REASONS
+from schemas.signal import Signal
 from schemas.usage import Usage
 
 HERE: Final = Path(__file__).parent
-CONTRACTS: Final[dict[str, type[Contract]]] = {"call": Call, "outcome": Outcome, "usage": Usage}
+CONTRACTS: Final[dict[str, type[Contract]]] = {
+    "call": Call,
+    "outcome": Outcome,
+    "usage": Usage,
+    "signal": Signal,
+    "incident": Incident,
+    "control": Control,
+}
 
 
 def _without_titles(node: Any) -> Any:

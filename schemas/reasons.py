@@ -37,6 +37,7 @@ _BY_ERROR_TYPE: Final[dict[str, str]] = {
     "string_too_long": "out_of_range",
     "too_long": "out_of_range",
     "too_short": "out_of_range",
+    "greater_than": "out_of_range",
     "greater_than_equal": "out_of_range",
     "less_than_equal": "out_of_range",
     "finite_number": "out_of_range",
@@ -49,5 +50,5 @@ def reason_of(error_type: str, field: str) -> str:
     if error_type in REASONS:
         return error_type
     if error_type == "string_pattern_mismatch":
-        return "bad_decimal" if field == "reported_cost" else "bad_text"
+        return "bad_decimal" if field == "reported_cost" or field.endswith("_usd") else "bad_text"
     return _BY_ERROR_TYPE.get(error_type, "wrong_type")

@@ -12,11 +12,12 @@ import jsonschema  # type: ignore[import-untyped]
 import msgspec
 import pytest
 
-from schemas import Call, Outcome, Usage
+from schemas import Call, Control, Incident, Outcome, Signal, Usage
 from schemas.base import Contract
 from schemas.derive import derive_struct
 from schemas.generate import json_schema
 from schemas.reasons import REASONS
+from schemas.times import LATEST_MS
 from schemas.usage import UsageStruct, decode_usage, encode_usage
 from streams.meter import judge
 from streams.meter.decode import CallStruct, decode
@@ -69,7 +70,7 @@ def check_schema(contract: str, raw: bytes, expected: dict[str, Any]) -> None:
         assert validator(contract).is_valid(value) is (index not in rejected), (index, value)
 
 
-@pytest.mark.parametrize("contract", ["call", "outcome", "usage"])
+@pytest.mark.parametrize("contract", ["call", "outcome", "usage", "signal", "incident", "control"])
 def test_each_file_is_in_the_manifest_and_each_kind_is_there(contract: str) -> None:
     files = {path.name for path in (EXAMPLES / contract).iterdir()} - {"expected.json"}
     assert files == set(names(contract))
@@ -144,6 +145,28 @@ def test_usage_struct_refuses_what_the_model_refuses_alone() -> None:
         if expected["reason"] not in (None, "bad_table"):
             with pytest.raises(msgspec.MsgspecError):
                 fast.decode((EXAMPLES / "usage" / name).read_bytes())
+
+
+WATCHED: dict[str, type[Contract]] = {"signal": Signal, "incident": Incident, "control": Control}
+
+
+@pytest.mark.parametrize(("contract", "name"), [(contract, name) for contract in WATCHED for name in names(contract)])
+def test_what_the_watcher_and_its_readers_say(contract: str, name: str) -> None:
+    model, expected = WATCHED[contract], manifest(contract)["examples"][name]
+    raw = (EXAMPLES / contract / name).read_bytes()
+    verdict = judge.judge(raw, model, LATEST_MS)
+    if expected["reason"] is None:
+        assert isinstance(verdict, model), verdict
+        assert model.model_validate_json(verdict.model_dump_json(exclude_none=True)) == verdict
+    else:
+        assert isinstance(verdict, judge.Fault)
+        assert verdict.reason == expected["reason"]
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        return
+    accepts = expected["reason"] is None or expected.get("schema_accepts_too", False)
+    assert validator(contract).is_valid(value) is accepts
 
 
 def test_outcome_can_be_derived_too() -> None:
