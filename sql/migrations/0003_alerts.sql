@@ -49,27 +49,33 @@ PARTITION BY toYYYYMM(at)
 ORDER BY (at, notice)
 SETTINGS non_replicated_deduplication_window = 1000;
 
--- Every change of every control, by whom and why. The view `controls` shows what is in force or was last.
+-- Every change of every control, by whom and why. The view `controls` shows each as it stands: `released` and what has
+-- expired count no longer.
 CREATE TABLE IF NOT EXISTS control_events
 (
+    id               String COMMENT 'scope:subject',
+    number           UInt64 COMMENT '1, 2, ... of this id',
     scope            Enum8('run' = 1, 'agent' = 2, 'key' = 3),
-    target           String COMMENT 'the run, agent or API key',
-    number           UInt64 COMMENT '1, 2, ... of this scope and target',
-    mode             Enum8('observe' = 1, 'warn' = 2, 'throttle' = 3, 'block' = 4),
+    subject          String COMMENT 'run_id, agent_id or api_key_id',
+    mode             Enum8('observe' = 1, 'warn' = 2, 'enforce' = 3),
+    action           Enum8('warn' = 1, 'throttle' = 2, 'block' = 3),
     rate_per_minute  Nullable(Decimal(12, 3)) COMMENT 'calls a minute that a throttle lets through',
     reason           String,
     incident_id      String,
-    by               String COMMENT 'a person, or policy:NAME',
-    at               DateTime64(3, 'UTC'),
+    policy           String COMMENT 'empty when a person made this change',
+    by               String COMMENT 'the person; empty when a policy made this change',
+    since            DateTime64(3, 'UTC') COMMENT 'wall time of the change',
     expires_at       Nullable(DateTime64(3, 'UTC')) COMMENT 'NULL: until a person releases it',
     released         Bool COMMENT 'this change ends the control'
 )
 ENGINE = MergeTree
-ORDER BY (scope, target, number)
+ORDER BY (id, number)
 SETTINGS non_replicated_deduplication_window = 1000;
 
 CREATE OR REPLACE VIEW controls AS
-SELECT scope, target, number, mode, rate_per_minute, reason, incident_id, by, at, expires_at, released
+SELECT
+    id, number, scope, subject, mode, action, rate_per_minute, reason, incident_id, policy, by, since, expires_at,
+    released
 FROM control_events
-ORDER BY scope, target, number DESC, at DESC
-LIMIT 1 BY scope, target;
+ORDER BY id, number DESC, since DESC
+LIMIT 1 BY id;
