@@ -180,8 +180,8 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
     return settings
 
 
-_NOT_SETTINGS = frozenset({"data", "kill_point"})
-"""Variables with our prefix that other things read: the tests' data folder, the crash tests' kill points."""
+_NOT_SETTINGS = frozenset({"data", "kill_point", "require_kafka", "kafka_jars"})
+"""Variables with our prefix that other things read: the tests' data folder and Kafka, the crash tests' kill points."""
 
 
 def _hint(key: str) -> str:

@@ -14,6 +14,7 @@ from streams.embedded.directory import own
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
 from streams.ledger.store import LedgerStore
+from tests.kafka.fixtures import kafka, kafka_cluster  # noqa: F401 (fixtures)
 
 _numbers = itertools.count(1)
 

@@ -31,12 +31,19 @@ MODELS: Final = (
 )
 SOURCES: Final = (None, "gateway-1", "gateway-2")
 
-MULTIPLE: Final = 0.03
-BAD: Final = 0.012
-WRONG_KEY: Final = 0.015
-COPY_NEAR: Final = 0.02
-COPY_FAR: Final = 0.02
-SAME_ID_OTHER_SOURCE: Final = 0.005
+
+@dataclass(frozen=True, slots=True)
+class Mix:
+    """Shares of records (of calls: copies and late ones)."""
+
+    multiple: float = 0.03
+    bad: float = 0.012
+    wrong_key: float = 0.015
+    copy_near: float = 0.02
+    copy_far: float = 0.02
+    same_id_other_source: float = 0.005
+    hour_late: float = 0.0
+    """Calls whose time lies an hour behind the others'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +63,9 @@ Part = int | str
 class Traffic:
     """An endless seeded stream of records. The same seed gives the same records."""
 
-    def __init__(self, seed: int, partitions: int) -> None:
+    def __init__(self, seed: int, partitions: int, mix: Mix | None = None) -> None:
         self._random = random.Random(seed)
+        self._mix = mix or Mix()
         self._partitions = partitions
         self.calls: list[dict[str, Any]] = []
         """Distinct calls in the order of their first publication, as sent; `time_ms` is `time` in epoch ms."""
@@ -92,16 +100,16 @@ class Traffic:
             yield sent
 
     def _record(self) -> Sent:
-        rng = self._random
+        rng, mix = self._random, self._mix
         draw = rng.random()
-        if draw < BAD:
+        if draw < mix.bad:
             return self._bad()
-        if draw < BAD + MULTIPLE:
+        if draw < mix.bad + mix.multiple:
             return self._several()
         number = self._next()
         key = self.key(number)
         value = self._values[number]
-        if rng.random() >= WRONG_KEY:
+        if rng.random() >= mix.wrong_key:
             return Sent(key, value, None, 1)
         if rng.random() < 0.5:
             return Sent(f"wrong-{rng.randrange(64)}".encode(), value, None, 1)
@@ -111,9 +119,10 @@ class Traffic:
         """A new call, or one that was sent before."""
         rng = self._random
         draw = rng.random()
-        if self.calls and draw < COPY_NEAR:
+        near, far = self._mix.copy_near, self._mix.copy_far
+        if self.calls and draw < near:
             return rng.randrange(max(0, len(self.calls) - 50), len(self.calls))
-        if self.calls and draw < COPY_NEAR + COPY_FAR:
+        if self.calls and draw < near + far:
             return rng.randrange(len(self.calls))
         return self._new()
 
@@ -147,7 +156,7 @@ class Traffic:
             call["tier"] = rng.choice(("oss", "mid", "frontier"))
         if rng.random() < 0.05:
             call["status"] = rng.choice(("error", "timeout", "rate_limited"))
-        if self.calls and rng.random() < SAME_ID_OTHER_SOURCE:
+        if self.calls and rng.random() < self._mix.same_id_other_source:
             earlier = self.calls[rng.randrange(max(0, number - 1000), number)]
             other = next(s for s in SOURCES if s is not None and s != earlier.get("source"))
             if (other, earlier["id"]) not in self._number:
@@ -159,6 +168,8 @@ class Traffic:
 
     def _disorder(self) -> int:
         rng = self._random
+        if self._mix.hour_late and rng.random() < self._mix.hour_late:
+            return -3_600_000 - rng.randrange(60_000)
         draw = rng.random()
         if draw < 0.005:
             return -rng.randrange(7_200_000)

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -150,7 +150,15 @@ def clean_environment(**settings: Any) -> dict[str, str]:
     return environment | {f"{PREFIX}{name.upper()}": str(value) for name, value in settings.items()}
 
 
-def start_life(site: Site, number: int, kind: str, *, kill_point: str = "", **settings: Any) -> Life:
+def start_life(
+    site: Site,
+    number: int,
+    kind: str,
+    *,
+    kill_point: str = "",
+    command: Sequence[str] = SPENDSTREAM,
+    **settings: Any,
+) -> Life:
     """Start a worker. `kill_point`: `point:count`; `settings`: as in `streams.config`, over the tests' own."""
     log, marker = site.root / f"life-{number:02d}.log", site.root / f"life-{number:02d}.marker"
     wanted: dict[str, Any] = {
@@ -169,6 +177,6 @@ def start_life(site: Site, number: int, kind: str, *, kill_point: str = "", **se
     environment = clean_environment(**wanted)
     with log.open("wb") as file:
         process = subprocess.Popen(
-            [*SPENDSTREAM, "worker"], cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True
+            [*command, "worker"], cwd=ROOT, env=environment, stdout=file, stderr=file, start_new_session=True
         )
     return Life(number, kind, log, marker, process, time.monotonic())
