@@ -32,6 +32,9 @@ from streams.meter.agent import Meter, MeterOptions
 from streams.meter.price import Overrides, Pricer, load_overrides
 from streams.meter.tiers import load_tiers
 from streams.metrics import Metrics
+from streams.outcomes.agent import OutcomeAgent
+from streams.outcomes.store import OutcomeStore
+from streams.page import page_routes
 from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
 from streams.usage.room import UsageRoom
@@ -102,14 +105,21 @@ class Worker:
             on_fatal=self._fail,
         )
         self.duties = Duties(duties_of(settings, database), self.metrics)
+        self.outcomes = OutcomeAgent(
+            OutcomeStore(database),
+            self.metrics,
+            on_fatal=self._fail,
+            revoke_s=settings.session_timeout_seconds / 2,
+        )
         # Readers before who writes to them.
-        rooms: list[Room] = [UsageRoom(self.usage, self.meter.retried), self.meter]
+        rooms: list[Room] = [UsageRoom(self.usage, self.meter.retried), self.meter, self.outcomes]
         attach(self._app, rooms)
         self._http = WorkerHttp(
             self.usage,
             self.metrics,
             is_ready=self.is_ready,
             fatal=lambda: None if self._fault is None else str(self._fault) or repr(self._fault),
+            extra=[*page_routes(database)],
             access=access_of(settings, os.environ),
         )
         self.http_address: tuple[str, int] | None = None
@@ -140,6 +150,13 @@ class Worker:
                     settings.partitions,
                     replication_factor=settings.replication,
                     retention_ms=USAGE_RETENTION_MS,
+                ),
+                topic_spec(
+                    topics.OUTCOMES,
+                    settings.partitions,
+                    replication_factor=settings.replication,
+                    retention_ms=int(settings.calls_retention_hours * 3_600_000),
+                    log_append_time=True,
                 ),
             ],
         )

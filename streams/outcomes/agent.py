@@ -56,27 +56,37 @@ class OutcomeAgent:
         on_fatal: Callable[[BaseException], None],
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         flush_s: float = _FLUSH_S,
+        revoke_s: float = 15.0,
     ) -> None:
-        """`on_fatal` must end the process soon. `flush_s`: the longest a verdict waits for its insert."""
+        """`on_fatal` must end the process soon.
+
+        `flush_s`: the longest a verdict waits for its insert. `revoke_s`: how long the insert of a revoked partition
+        may take before it is given up.
+        """
         self._store = store
         self._metrics = metrics
         self._on_fatal = on_fatal
         self._now_ms = now_ms
         self._flush_s = flush_s
+        self._revoke_s = revoke_s
         self._consumer: Consumer | None = None
         self._incarnations: dict[int, int] = {}
         self._filling = _Filling()
         self._writing = asyncio.Lock()
+
+    @property
+    def topic(self) -> str:
+        """What it reads."""
+        return topics.OUTCOMES
 
     async def on_assigned(self, committed: Mapping[TP, int | None], consumer: Consumer) -> Mapping[TP, int]:
         """Offsets to start from: behind what the ledger holds, of the log as it is now."""
         self._consumer = consumer
         self._filling = _Filling()
         self._incarnations = {}
-        mine = {tp for tp in committed if tp.topic == topics.OUTCOMES}
-        bounds = await consumer.log_bounds(mine)
+        bounds = await consumer.log_bounds(set(committed))
         starts: dict[TP, int] = {}
-        for tp in sorted(mine):
+        for tp in sorted(committed):
             position = await self._retried(
                 "outcome position", lambda tp=tp: asyncio.to_thread(self._store.position, tp.partition)  # type: ignore[misc]
             )  # fmt: skip
@@ -97,12 +107,13 @@ class OutcomeAgent:
 
     async def before_revoke(self, partitions: set[TP]) -> None:
         """Write and acknowledge what is in work; then the partitions are no longer ours."""
-        if not any(tp.topic == topics.OUTCOMES for tp in partitions):
-            return
-        await self.flush()
+        try:
+            async with asyncio.timeout(self._revoke_s):
+                await self.flush()
+        except TimeoutError:
+            log.warning("outcomes given up at revoke: the next owner reads the records again")
         for tp in partitions:
-            if tp.topic == topics.OUTCOMES:
-                self._incarnations.pop(tp.partition, None)
+            self._incarnations.pop(tp.partition, None)
 
     async def run(self, events: AsyncIterable[EventT[Any]]) -> None:
         """The agent's body. Faults are reported and end the process."""

@@ -52,6 +52,8 @@ def wall_clock_ms() -> int:
 class Publisher:
     """For routers on asyncio; `publish()` may be called from any thread. Others use `SyncPublisher`."""
 
+    _build = staticmethod(build)
+
     def __init__(
         self,
         bootstrap_servers: str,
@@ -140,7 +142,7 @@ class Publisher:
         """
         try:
             merged = fields if call is None else {**call, **fields} if fields else call
-            record, unknown = build(merged, source=self._source, now_ms=self._clock_ms())
+            record, unknown = self._build(merged, source=self._source, now_ms=self._clock_ms())
         except Exception as error:  # a mapping that is none, a clock that fails
             record, unknown = Refusal("unencodable", type(error).__name__), 0
         if isinstance(record, Refusal):

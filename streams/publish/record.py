@@ -22,6 +22,8 @@ from streams.publish.fields import CALL_FIELDS
 DropReason = Literal[
     "no_agent_id",
     "no_request_model",
+    "no_run_id",
+    "no_outcome",
     "unencodable",
     "too_large",
     "buffer_full",
@@ -30,8 +32,9 @@ DropReason = Literal[
     "close_timeout",
     "loop_closed",
 ]
-"""Why a call was given up. The first five and `closed` are told by `publish()` returning False; `refused` (the broker
-takes everything but this record), `close_timeout` and `loop_closed` can befall a call that was buffered."""
+"""Why a call, or a verdict on a run, was given up. The first seven and `closed` are told by `publish()` returning False;
+`refused` (the broker takes everything but this record), `close_timeout` and `loop_closed` can befall what was buffered.
+"""
 
 MAX_VALUE_BYTES = 512 * 1024
 """Half of Kafka's default `max.message.bytes` (1,048,588): a record with its framing fits any default broker."""

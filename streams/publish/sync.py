@@ -25,9 +25,11 @@ from streams.publish.publisher import Publisher
 class SyncPublisher:
     """`Publisher` behind plain methods."""
 
+    _kind: type[Publisher] = Publisher
+
     def __init__(self, bootstrap_servers: str, *, source: str, exit_timeout_s: float = 5.0, **options: Any) -> None:
         """`options`: those of `Publisher`. Raises UsageError when they are wrong."""
-        self._publisher = Publisher(bootstrap_servers, source=source, **options)
+        self._publisher = self._kind(bootstrap_servers, source=source, **options)
         self._exit_timeout_s = exit_timeout_s
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
