@@ -129,7 +129,10 @@ class Guard:
     async def headers(self, _request: web.Request, response: web.StreamResponse) -> None:
         """Put the headers on every answer, also on those that no handler made."""
         for name, value in HEADERS.items():
-            response.headers[name] = value
+            if name == "Content-Security-Policy":
+                response.headers.setdefault(name, value)  # a page names what it loads from here
+            else:
+                response.headers[name] = value
 
 
 def refusal(status: int, why: str, headers: dict[str, str] | None = None) -> web.Response:
