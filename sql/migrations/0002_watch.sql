@@ -58,7 +58,7 @@ SELECT
     last.16 AS cost_usd, last.17 AS evidence, last.18 AS kinds, last.19 AS runs, last.20 AS ready, last.21 AS page,
     last.22 AS resolved_at, last.23 AS reopened, last.24 AS pages, last.25 AS acknowledged_by,
     last.26 AS acknowledged_at, last.27 AS silenced_until, last.28 AS backfill, last.29 AS number, last.30 AS change,
-    last.31 AS updated_at, last.32 AS recorded_at
+    last.31 AS updated_at, last.32 AS recorded_at, last.33 AS partition
 FROM
 (
     SELECT
@@ -68,7 +68,7 @@ FROM
                 kind, severity, state, tenant_id, team_id, tier, agent_id, run_id, first_call_id, first_time, opened_at,
                 opened_by, calls_before_open, cost_before_open_usd, calls, cost_usd, evidence, kinds, runs, ready, page,
                 resolved_at, reopened, pages, acknowledged_by, acknowledged_at, silenced_until, backfill, number, change,
-                at, e.recorded_at
+                at, e.recorded_at, partition
             ),
             (number, change = 'updated', e.recorded_at)
         ) AS last
