@@ -1,0 +1,45 @@
+"""The duty of telling people: new changes of incidents become notices, and notices are delivered, in one go.
+
+`wake()` (any thread) asks for a turn at once; the runner of duties looks at `woken`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from streams.alert.box import NoticeBox
+from streams.alert.channels.base import Channel
+from streams.alert.channels.make import make_channels
+from streams.alert.deliver import Deliverer
+from streams.alert.incidents import IncidentNotices
+from streams.alert.journal import Journal
+from streams.alert.policies import Policies
+from streams.ledger.client import Database
+
+
+class AlertDuty:
+    """See the module (`streams.duties.Duty`)."""
+
+    name = "alerts"
+    every_s = 1.0
+
+    def __init__(
+        self,
+        database: Database,
+        policies: Policies,
+        worker: str,
+        *,
+        grafana_url: str = "",
+        channels: Mapping[str, Channel] | None = None,
+        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        """`worker`: its stable name. `channels`: in place of those of the policies, for tests."""
+        self._incidents = IncidentNotices(database, NoticeBox(database, now_ms=now_ms), grafana_url=grafana_url)
+        made = make_channels(policies.channels) if channels is None else channels
+        self._deliverer = Deliverer(Journal(database), policies, made, worker, now_ms=now_ms)
+
+    def run(self, now_ms: int) -> None:
+        """Tell what there is to tell. Raises `Unavailable` when the ledger is away."""
+        self._incidents.run(now_ms)
+        self._deliverer.run(now_ms)
