@@ -221,8 +221,10 @@ def _foot(stage: Stage, width: int) -> list[RenderableType]:
         return [Text(stage.trouble[:width], "red")]
     if stage.running is None:
         return [Text("broker, ledger and worker start in this process", "dim")]
-    ledger, api = f"http://{stage.running.clickhouse}", f"http://{stage.running.api}/v1/usage"
-    return [Text(f"SQL {ledger}   usage {api}"[:width], "dim")]
+    page, ledger = f"http://{stage.running.api}/", f"http://{stage.running.clickhouse}"
+    line = Text.assemble(("in a browser: ", "dim"), page, (f"   SQL {ledger}", "dim"))
+    line.truncate(width)
+    return [line]
 
 
 def _apart(left: Text, right: Text, width: int) -> Text:

@@ -33,7 +33,7 @@ class Teller:
         lines = []
         if stage.running is not None and not self._where:
             self._where = True
-            lines.append(f"SQL at http://{stage.running.clickhouse}, usage at http://{stage.running.api}/v1/usage")
+            lines.append(f"in a browser: http://{stage.running.api}/, SQL at http://{stage.running.clickhouse}")
         if stage.doing != self._doing:
             self._doing = stage.doing
             lines.append(f"{stage.doing} ...")

@@ -85,7 +85,7 @@ def test_eighty_by_twenty_four_shows_everything() -> None:
     text = "\n".join(drawn(stage_at(14), 80, 24))
     for wanted in (
         "31,882", "417M", "5.38M", "$361.12", "$0.4700", "1,982 (6%)", "428", "rejected 19", "p50 0.4 s, p99 1.0 s",
-        "team-0", "frontier", "unpriced", "http://127.0.0.1:8123", "http://127.0.0.1:8127/v1/usage", "in 159 calls",
+        "team-0", "frontier", "unpriced", "http://127.0.0.1:8123", "http://127.0.0.1:8127/", "in 159 calls",
         "$29.81", "400 agents", "0:14 of 1:30",
     ):  # fmt: skip
         assert wanted in text
@@ -136,7 +136,7 @@ def test_teller_says_each_thing_once_and_figures_every_five_seconds() -> None:
     assert isinstance(clock, Clock)
     teller = Teller(stage)
     first = teller.news()
-    assert first[0] == "SQL at http://127.0.0.1:8123, usage at http://127.0.0.1:8127/v1/usage"
+    assert first[0] == "in a browser: http://127.0.0.1:8127/, SQL at http://127.0.0.1:8123"
     assert any("31,882 calls" in one and "$361.12" in one for one in first)
     assert any(one.startswith("in ") for one in first)
     assert teller.news() == []
