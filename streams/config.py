@@ -89,6 +89,12 @@ class Settings(BaseModel):
     prices_file: Path | None = Field(None, description="TOML file with the operator's own prices.")
     tiers_file: Path | None = Field(None, description="TOML file that maps models to tiers.")
     budgets_file: Path | None = Field(None, description="TOML file with budgets.")
+    policies_file: Path | None = Field(
+        None, description="TOML file with channels, routes and controls: who hears of what (docs/oncall.md)."
+    )
+    grafana_url: str = Field(
+        "", description="Base URL of your Grafana, for links in notices.", pattern=r"^(https?://[^\s?#]+)?$"
+    )
 
     http_host: str = Field("127.0.0.1", description="Where the worker's HTTP endpoints listen.")
     http_port: int = Field(
@@ -121,7 +127,7 @@ class Settings(BaseModel):
     def _files_exist(self) -> Settings:
         faults = [
             f"{name}: there is no file {path}"
-            for name in ("prices_file", "tiers_file", "budgets_file")
+            for name in ("prices_file", "tiers_file", "budgets_file", "policies_file")
             if (path := getattr(self, name)) is not None and not path.is_file()
         ]
         if faults:

@@ -17,5 +17,8 @@ STEPS = "spendstream.steps"
 SIGNALS = "spendstream.signals"
 """Limits that were crossed, from the watcher; key: `agent_id`."""
 
+CONTROLS = "spendstream.controls"
+"""What routers should do now, compacted; key: the control's id, `scope:subject`."""
+
 INCIDENTS = "spendstream.incidents"
 """Every change of an incident, from the watcher; key: `incident_id`."""

@@ -18,6 +18,8 @@ import warnings
 import structlog
 
 from streams import topics
+from streams.alert.duty import AlertDuty
+from streams.alert.policies import load_policies
 from streams.app import KafkaSender, Room, attach, create_app
 from streams.config import Settings
 from streams.duties import Duties, Duty
@@ -72,8 +74,14 @@ def windows_kept(settings: Settings) -> dict[str, int]:
 
 def duties_of(settings: Settings, database: Database) -> list[Duty]:
     """What one worker of the fleet does every few seconds (`streams.duties`)."""
-    duties: list[Duty] = []
+    policies = load_policies(settings.policies_file, os.environ)
+    duties: list[Duty] = [AlertDuty(database, policies, worker_name(settings), grafana_url=settings.grafana_url)]
     return duties
+
+
+def worker_name(settings: Settings) -> str:
+    """The stable name of this worker."""
+    return settings.worker_id or socket.gethostname()
 
 
 class Worker:
@@ -83,7 +91,7 @@ class Worker:
         """Reads the operator's files; raises `SettingsError` with what is wrong with them. Connects to nothing yet."""
         self.settings = settings
         self.database = database
-        self.worker_id = settings.worker_id or socket.gethostname()
+        self.worker_id = worker_name(settings)
         self.metrics = Metrics()
         self.store = LedgerStore(database)
         self._fault: BaseException | None = None
