@@ -3,7 +3,8 @@
     publisher.publish_outcome(run_id="run-7", outcome="success", evaluator="unit-tests", score=0.93)
 
 Everything else is as with calls: never waits, never raises, counts what it could not send (`stats`). `id` is stamped
-when it is absent, so that a verdict that is sent twice counts once; one with the same run and `id` replaces the earlier.
+when it is absent, so that a verdict that is sent twice counts once; one with the same run and `id` replaces the
+earlier.
 """
 
 from __future__ import annotations

@@ -32,8 +32,9 @@ DropReason = Literal[
     "close_timeout",
     "loop_closed",
 ]
-"""Why a call, or a verdict on a run, was given up. The first seven and `closed` are told by `publish()` returning False;
-`refused` (the broker takes everything but this record), `close_timeout` and `loop_closed` can befall what was buffered.
+"""Why a call, or a verdict on a run, was given up. The first seven and `closed` are told by `publish()` returning
+False; `refused` (the broker takes everything but this record), `close_timeout` and `loop_closed` can befall what was
+buffered.
 """
 
 MAX_VALUE_BYTES = 512 * 1024

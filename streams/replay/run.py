@@ -15,15 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
-from aiokafka.structs import TopicPartition
 
 from streams import topics
-from streams.errors import Unavailable, UsageError
+from streams.errors import Unavailable
 from streams.replay.keys import time_of_line
 from streams.replay.lines import Chunk, read_chunks
+from streams.replay.log import ends_of, partitions_of
 from streams.replay.pace import Pace
 from streams.replay.publish import BATCH_BYTES, LinePublisher, Range
 from streams.replay.result import ReplayResult, read_outcomes, read_totals
@@ -67,8 +66,8 @@ async def replay(
 
     Raises `Unavailable` (broker or workers away), `UsageError` (the topic is not there).
     """
-    partitions = await _partitions(broker_url)
-    ends_before = await _ends(broker_url, partitions)
+    partitions = await partitions_of(broker_url, topics.CALLS)
+    ends_before = await ends_of(broker_url, topics.CALLS, partitions)
     producer = AIOKafkaProducer(
         bootstrap_servers=broker_url, acks="all", max_batch_size=BATCH_BYTES, max_request_size=4 << 20
     )
@@ -90,7 +89,7 @@ async def replay(
                 read_outcomes, reader, publisher.ranges, watch.positions, publisher.published
             )
             if outcomes.moved:
-                ends = await _ends(broker_url, partitions)
+                ends = await ends_of(broker_url, topics.CALLS, partitions)
                 ranges = _stretched(publisher.ranges, ends_before, ends)
                 await watch.until_behind(ranges, 0)
                 outcomes = await asyncio.to_thread(read_outcomes, reader, ranges, watch.positions, publisher.published)
@@ -163,34 +162,6 @@ async def _follow(progress: Progress, publisher: LinePublisher, watch: LedgerWat
     while True:
         progress.behind = watch.behind(publisher.ranges)
         await asyncio.sleep(0.2)
-
-
-async def _partitions(broker_url: str) -> int:
-    """Asked of the admin interface: asking for a missing topic's metadata would create it on most brokers."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=broker_url)
-    try:
-        await admin.start()
-        if topics.CALLS not in await admin.list_topics():
-            raise UsageError(f"no topic {topics.CALLS} at {broker_url}: start `spendstream worker` there first")
-        [topic] = await admin.describe_topics([topics.CALLS])
-    except KafkaError as error:
-        raise Unavailable(f"Kafka at {broker_url}: {error}") from error
-    finally:
-        await admin.close()
-    return len(topic["partitions"])
-
-
-async def _ends(broker_url: str, partitions: int) -> dict[int, int]:
-    """The offset that each partition's next record will have."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=broker_url)
-    try:
-        await consumer.start()
-        ends = await consumer.end_offsets([TopicPartition(topics.CALLS, number) for number in range(partitions)])
-    except KafkaError as error:
-        raise Unavailable(f"Kafka at {broker_url}: {error}") from error
-    finally:
-        await consumer.stop()
-    return {tp.partition: int(end) for tp, end in ends.items()}
 
 
 def _stretched(ranges: Mapping[int, Range], before: Mapping[int, int], now: Mapping[int, int]) -> dict[int, Range]:

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
-from streams.errors import SpendstreamError
 
 if TYPE_CHECKING:
-    from streams.cli.reach import Ledger
     from streams.config import Settings
+    from streams.outcomes.load import Loaded
     from streams.replay.result import ReplayResult
     from streams.replay.run import ReplayPlan
-
-T = TypeVar("T")
-_Target = tuple[str, "Ledger", Callable[[], Awaitable[None]]]
-
-READY_S = 150.0
-"""The worker's first assignment: loading the embedded broker's saved topics has 120 s of its own before that."""
-STOP_S = 240.0
-"""A graceful stop of everything embedded: 60 s to flush, 30 s to leave the group, 130 s for the broker to save."""
 
 
 class Speed(click.ParamType):
@@ -47,8 +35,12 @@ class Speed(click.ParamType):
 
 
 @click.command("replay")
-@click.argument("files", nargs=-1, required=True, metavar="FILES...")
+@click.argument("files", nargs=-1, metavar="FILES...")
 @embedded_option()
+@click.option(
+    "--outcomes", multiple=True, metavar="FILE",
+    help="Verdicts on runs (docs/outcomes.md), sent after the calls; may be given several times.",
+)  # fmt: skip
 @click.option(
     "--speed", type=Speed(), default="max", metavar="N|max", show_default=True,
     help="Event time against real time: 60 plays an hour in a minute. Each file plays from its own first call.",
@@ -69,6 +61,7 @@ def command(
     ctx: click.Context,
     files: tuple[str, ...],
     embedded: Path | None,
+    outcomes: tuple[str, ...],
     speed: float | None,
     shuffle: bool,
     seed: int,
@@ -91,6 +84,7 @@ def command(
       spendstream replay calls.jsonl.gz --embedded spend
       spendstream replay day1.jsonl day2.jsonl --embedded spend --speed 60
       zcat *.gz | spendstream replay - --embedded spend --json
+      spendstream replay calls.jsonl.gz --outcomes outcomes.jsonl --embedded spend
     """
     from streams.cli import stopping
     from streams.cli.output import one_json, result_only
@@ -100,76 +94,49 @@ def command(
 
     if shuffle and speed is not None:
         raise click.UsageError("--shuffle has no order to keep time by: leave --speed away")
+    if not files and not outcomes:
+        raise click.UsageError("nothing to replay: name FILES of calls, or --outcomes FILE")
+    check_sources([*files, *outcomes])
     size = check_sources(files)
     plan = ReplayPlan(files, speed, seed if shuffle else None, stall_seconds)
     settings = settings_of(config)
     with result_only() as say:
         configure_logs("debug" if ctx.find_root().params.get("debug") else "warning", settings.log_format)
-        result = stopping.run(_replay(plan, embedded, settings, size))
-        say(one_json(result.as_json()) if as_json else _in_words(result))
-    if result.refused:
+        result, loaded = stopping.run(_replay(plan, outcomes, embedded, settings, size))
+        if as_json:
+            told = {} if loaded is None else {"outcomes": loaded.as_json()}
+            say(one_json((result.as_json() if result else {}) | told))
+        else:
+            say("\n".join([*([_in_words(result)] if result else []), *([loaded.in_words()] if loaded else [])]))
+    if (result and result.refused) or (loaded and loaded.refused):
         ctx.exit(1)
 
 
-async def _replay(plan: ReplayPlan, embedded: Path | None, settings: Settings, size: int | None) -> ReplayResult:
+async def _replay(
+    plan: ReplayPlan, outcomes: tuple[str, ...], embedded: Path | None, settings: Settings, size: int | None
+) -> tuple[ReplayResult | None, Loaded | None]:
+    """Calls first: verdicts on runs that the ledger knows can be counted as such."""
     import time
 
     from streams.cli.progress import drawn
+    from streams.cli.target import target, unless
+    from streams.outcomes.load import load_outcomes
     from streams.replay.run import Progress, replay
 
-    async with _target(embedded, settings) as (broker, ledger, failed):
-        progress = Progress()
-        with drawn(progress, size):
-            work = replay(broker, ledger, plan, progress, lambda: time.time_ns() // 1_000_000)
-            return await _unless(failed, work)
+    def now_ms() -> int:
+        return time.time_ns() // 1_000_000
 
-
-@contextlib.asynccontextmanager
-async def _target(embedded: Path | None, settings: Settings) -> AsyncIterator[_Target]:
-    """Broker, ledger, and what raises when the worker fails; what runs for this replay only is stopped at the end."""
-    from streams.cli.reach import DATABASE, HttpLedger
-
-    if embedded is None:
-        yield settings.broker_url, HttpLedger(settings.clickhouse_url.get_secret_value()), _never
-        return
-    from streams.embedded.directory import find_running
-
-    running = find_running(embedded)
-    if running is not None:
-        yield running.broker, HttpLedger(f"http://{running.clickhouse}/{DATABASE}"), _never
-        return
-    from streams.cli.stopping import exit_within
-    from streams.embedded.system import EmbeddedSystem
-
-    system = EmbeddedSystem(embedded, settings.model_copy(update={"http_port": 0}))
-    await system.start()
-    try:
-        await system.worker.wait_ready(READY_S)
-        yield system.running.broker, HttpLedger(f"http://{system.running.clickhouse}/{DATABASE}"), system.worker.stopped
-    finally:
-        exit_within(STOP_S, "the embedded system did not stop")
-        await system.stop()
-
-
-async def _unless(fails: Callable[[], Awaitable[None]], work: Coroutine[Any, Any, T]) -> T:
-    """The work's result; what `fails` raises, should that come first."""
-    watching: asyncio.Future[None] = asyncio.ensure_future(fails())
-    working = asyncio.ensure_future(work)
-    both: set[asyncio.Future[Any]] = {watching, working}
-    try:
-        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-        if not working.done():
-            watching.result()
-            raise SpendstreamError("the worker stopped before the replay was done")
-        return working.result()
-    finally:
-        for task in both:
-            task.cancel()
-        await asyncio.gather(*both, return_exceptions=True)
-
-
-async def _never() -> None:
-    await asyncio.Event().wait()
+    async with target(embedded, settings) as (broker, ledger, failed):
+        result = None
+        if plan.sources:
+            progress = Progress()
+            with drawn(progress, size):
+                result = await unless(failed, replay(broker, ledger, plan, progress, now_ms))
+        loaded = None
+        if outcomes:
+            work = load_outcomes(broker, ledger, outcomes, now_ms, stall_s=plan.stall_s)
+            loaded = await unless(failed, work)
+        return result, loaded
 
 
 def _in_words(result: ReplayResult) -> str:
