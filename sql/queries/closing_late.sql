@@ -1,7 +1,7 @@
 -- Calls of closed months that came after their month was closed, as `closing_usage` groups them, and by the month in
--- which they came (known) and by `first_cut`: the first of all closings, in the order of time, that knew them (0: none).
--- {months}: the closed months in that order; {nexts}: for each part of the log in {keys}, each closing's first offset
--- beyond; {since_ms}: nothing before can be late, in epoch milliseconds of ingestion. Costs are as metered.
+-- which they came (known) and by `first_cut`: the first of all cuts, in the order of time, that knew them. The cuts are
+-- those of the closings of {months}, and the present one; {nexts}: for each part of the log in {keys}, each cut's first
+-- offset beyond; {since_ms}: nothing before can be late, in epoch milliseconds of ingestion. Costs are as metered.
 SELECT
     toDate(i.hour) AS day, i.tenant_id, i.team_id, i.tier, i.provider_name, i.request_model,
     toStartOfMonth(i.ingested_at) AS known,
@@ -23,6 +23,6 @@ FROM intake AS i
 WHERE i.outcome = 'call'
     AND i.ingested_at >= fromUnixTimestamp64Milli({since_ms:Int64}, 'UTC')
     AND has({months:Array(Date)}, toStartOfMonth(i.hour))
-    AND (first_cut = 0 OR first_cut > indexOf({months:Array(Date)}, toStartOfMonth(i.hour)))
+    AND first_cut > indexOf({months:Array(Date)}, toStartOfMonth(i.hour))
 GROUP BY day, i.tenant_id, i.team_id, i.tier, i.provider_name, i.request_model, known, first_cut
 ORDER BY day, i.tenant_id, i.team_id, i.tier, i.provider_name, i.request_model, known, first_cut

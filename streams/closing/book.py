@@ -73,6 +73,10 @@ class Book:
         """The closing in force of a month, None while it is open."""
         return next((one for one in self.closed if one.month == month), None)
 
+    def as_of(self, change: Change) -> Book:
+        """The changes up to one, itself included: later ones decide nothing about it."""
+        return Book(tuple(one for one in self.changes if one.at <= change.at))
+
     def last(self, month: date) -> Change | None:
         """The month's last change."""
         return max((one for one in self.changes if one.month == month), key=lambda one: one.number, default=None)

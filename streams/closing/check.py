@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from streams.closing.book import Book, Change, read_book
+from streams.closing.book import Change, read_book
 from streams.closing.cut import Reader
 from streams.closing.digest import digest, figures
 from streams.closing.statement import read_corrections, read_frozen, read_usage
@@ -57,11 +57,6 @@ def check_month(reader: Reader, month: date) -> Check:
     usage, corrections = read_frozen(reader, closing)
     stored = digest(month, figures(usage, corrections)) == closing.digest
     again = read_usage(reader, month, closing.cut)
-    known = [one for counts_in, one in read_corrections(reader, _as_of(book, closing)) if counts_in == month]
+    known = [one for counts_in, one in read_corrections(reader, book.as_of(closing), closing.cut) if counts_in == month]
     recomputed = digest(month, figures(again, known)) == closing.digest
     return Check(closing, stored, recomputed, total(usage).cost, total(again).cost)
-
-
-def _as_of(book: Book, closing: Change) -> Book:
-    """The changes up to a closing, and itself: later closings decide nothing about it."""
-    return Book(tuple(change for change in book.changes if change.at <= closing.at))

@@ -80,7 +80,7 @@ def close_month(
         _audit(reader)
     cut = read_cut(reader)
     usage = read_usage(reader, month, cut)
-    corrections = [one for counts_in, one in read_corrections(reader, book) if counts_in == month]
+    corrections = [one for counts_in, one in read_corrections(reader, book, cut) if counts_in == month]
     asked = figures(usage, corrections)
     own, corrected = total(usage), total(one.cell for one in corrections)
     last = book.last(month)

@@ -41,11 +41,12 @@ class Correction:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """`closing` is None while the month is open. `since`: corrections of this month that count in later ones, with the
-    month in which each counts; only of a closed month."""
+    """`closing` is None while the month is open. `cut`: what the figures know. `since`: corrections of this month that
+    count in later ones, with the month in which each counts; only of a closed month."""
 
     month: date
     closing: Change | None
+    cut: Cut
     usage: tuple[Cell, ...]
     corrections: tuple[Correction, ...]
     since: tuple[tuple[date, Correction], ...] = ()
@@ -64,14 +65,14 @@ class Statement:
 def read_statement(reader: Reader, month: date) -> Statement:
     """The figures of the month that begins on `month`."""
     book = read_book(reader)
-    closing = book.closing(month)
-    placed = tuple(read_corrections(reader, book))
+    closing, now = book.closing(month), read_cut(reader)
+    placed = tuple(read_corrections(reader, book, now))
     if closing is None:
-        usage = read_usage(reader, month, read_cut(reader))
-        return Statement(month, None, usage, tuple(one for known, one in placed if known == month))
+        usage = read_usage(reader, month, now)
+        return Statement(month, None, now, usage, tuple(one for known, one in placed if known == month))
     usage, corrections = read_frozen(reader, closing)
     since = tuple((known, one) for known, one in placed if one.of_month == month)
-    return Statement(month, closing, usage, corrections, since)
+    return Statement(month, closing, closing.cut, usage, corrections, since)
 
 
 def read_usage(reader: Reader, month: date, cut: Cut) -> tuple[Cell, ...]:
@@ -93,13 +94,13 @@ def read_frozen(reader: Reader, closing: Change) -> tuple[tuple[Cell, ...], tupl
     return tuple(usage), tuple(corrections)
 
 
-def read_corrections(reader: Reader, book: Book) -> Iterable[tuple[date, Correction]]:
-    """All corrections of the months that are closed, each with the month in which it counts."""
+def read_corrections(reader: Reader, book: Book, now: Cut) -> Iterable[tuple[date, Correction]]:
+    """All corrections of the months that are closed, known up to `now`, each with the month in which it counts."""
     closed = book.closed
     if not closed:
         return
     found: dict[tuple[date, Kind, tuple[str, str, str, str, str, str]], Sums] = {}
-    asked = side_by_side([one.cut for one in closed]) | {
+    asked = side_by_side([*(one.cut for one in closed), now]) | {
         "months": [one.month.isoformat() for one in closed],
         "since_ms": int((closed[0].at - SKEW).timestamp() * 1000),
     }
@@ -118,11 +119,12 @@ def read_corrections(reader: Reader, book: Book) -> Iterable[tuple[date, Correct
 def counting_month(known: date, first_cut: int, closed: Sequence[Change]) -> date:
     """The first month from `known` on that is open, or was closed knowing it.
 
-    `first_cut`: the place, from 1, of the first of the `closed` (in the order of time) that knew it; 0: none did.
+    `first_cut`: the place, from 1, of the first of the `closed` (in the order of time) that knew it;
+    one more than there are: none did.
     """
     places = {one.month: place for place, one in enumerate(closed, 1)}
     month = known.replace(day=1)
-    while month in places and not 0 < first_cut <= places[month]:
+    while month in places and first_cut > places[month]:
         month = (month + timedelta(days=32)).replace(day=1)
     return month
 

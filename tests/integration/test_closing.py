@@ -150,7 +150,8 @@ class World:
                 "INSERT INTO adjustments (rating_id, incarnation, partition, offset, item, ingested_at, id, time, "
                 "tenant_id, team_id, agent_id, provider_name, request_model, tier, adjustment_usd, priced_change) "
                 f"VALUES ('{id_}', 1, {row['partition']}, {row['offset']}, 0, "
-                f"'{row['ingested_at']:%Y-%m-%d %H:%M:%S}', '{row['id']}', '{row['time']:%Y-%m-%d %H:%M:%S}', '', '{row['team_id']}', 'agent', 'openai', "
+                f"'{row['ingested_at']:%Y-%m-%d %H:%M:%S}', '{row['id']}', "
+                f"'{row['time']:%Y-%m-%d %H:%M:%S}', '', '{row['team_id']}', 'agent', 'openai', "
                 f"'{row['request_model']}', 'mid', toDecimal64('{exact(change)}', 12), {int(gets_price)})"
             )
             self.model.items.append(Item(month_of(row["time"]), month_of(now), change, 0))
