@@ -45,6 +45,8 @@ class Watched:
     """Of the run with which the alarm came; None without one."""
     left: bool
     """The agent's latest run of this class took another route again."""
+    last_ms: int
+    """Of the agent's latest run of this class."""
     verdict: Verdict
 
     def as_json(self) -> dict[str, Any]:
@@ -116,7 +118,8 @@ def _changes(stream: list[Run], least_before: int) -> Iterable[Watched]:
         alarm = after[verdict.at_look - 1] if verdict.dropped and verdict.at_look else None
         yield Watched(
             stream[began].agent, stream[began].team, stream[began].task_class, route, stream[began].began_ms,
-            None if alarm is None else alarm.ended_ms, _route(stream[-1]) != route, verdict,
+            None if alarm is None else alarm.ended_ms, _route(stream[-1]) != route,
+            stream[-1].began_ms, verdict,
         )  # fmt: skip
 
 

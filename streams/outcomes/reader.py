@@ -1,0 +1,26 @@
+"""A worker's own database connection as the `Reader` that the figures are read through."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+from streams.ledger.client import Database
+
+
+class DatabaseReader:
+    """Decimals become plain decimal strings, as commands get them from `streams.cli.reach`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def rows(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> list[list[Any]]:
+        """All rows. `settings` are not supported: nothing that reads through this needs any."""
+        assert settings is None
+        return [
+            [f"{value:f}" if isinstance(value, Decimal) else value for value in row]
+            for row in self._database.rows(sql, parameters)
+        ]
