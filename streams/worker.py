@@ -18,9 +18,12 @@ import warnings
 import structlog
 
 from streams import topics
+from streams.alert.box import NoticeBox
 from streams.alert.duty import AlertDuty
 from streams.alert.policies import load_policies
 from streams.app import KafkaSender, Room, attach, create_app
+from streams.budgets.duty import BudgetDuty
+from streams.budgets.file import load_budgets
 from streams.config import Settings
 from streams.duties import Duties, Duty
 from streams.errors import SpendstreamError
@@ -75,7 +78,10 @@ def windows_kept(settings: Settings) -> dict[str, int]:
 def duties_of(settings: Settings, database: Database) -> list[Duty]:
     """What one worker of the fleet does every few seconds (`streams.duties`)."""
     policies = load_policies(settings.policies_file, os.environ)
-    duties: list[Duty] = [AlertDuty(database, policies, worker_name(settings), grafana_url=settings.grafana_url)]
+    duties: list[Duty] = [
+        AlertDuty(database, policies, worker_name(settings), grafana_url=settings.grafana_url),
+        BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database)),
+    ]
     return duties
 
 
