@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -87,6 +88,12 @@ class Settings(BaseModel):
         0, ge=0, description="Ledger rows older than this many days of ingestion are dropped; 0 keeps them for ever."
     )
     prices_file: Path | None = Field(None, description="TOML file with the operator's own prices.")
+    reported_cost_share: Decimal = Field(
+        Decimal("0.05"),
+        ge=0,
+        lt=1,
+        description="How much the cost that routers report may differ from the computed one, as a share of the larger.",
+    )
     tiers_file: Path | None = Field(None, description="TOML file that maps models to tiers.")
     budgets_file: Path | None = Field(None, description="TOML file with budgets.")
     policies_file: Path | None = Field(
