@@ -17,10 +17,11 @@ meanwhile keep the price that the meter gave them. Blocking.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any, Protocol
 
 import pyarrow as pa
 
@@ -36,8 +37,17 @@ BLOCK_CALLS = 200_000
 
 HOUR_MS = 3_600_000
 
+_PLACES = Decimal(1).scaleb(-12)
 _INSTANT = pa.timestamp("ms", "UTC")
 _SUM = pa.decimal128(38, 12)
+
+
+class Reader(Protocol):
+    """Read access to the ledger; blocks."""
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Sequence[Any]]:
+        """All rows of a query."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,21 +235,23 @@ def _finish(database: Database, order: Order, rating: Rating, started_ms: int, f
     )
 
 
-def history(database: Database) -> list[dict[str, object]]:
+def history(reader: Reader) -> list[dict[str, object]]:
     """All ratings that count, the newest first, as JSON-ready values."""
     names = (
         "number", "id", "by", "reason", "started_at", "finished_at", "first", "end", "models", "book", "overrides",
         "calls", "changed", "newly_priced", "unpriced", "sum_usd",
     )  # fmt: skip
-    rows = database.rows(
+    rows = reader.rows(
         f"SELECT {', '.join(names)} FROM ratings WHERE id IN (SELECT rating_id FROM settled_ratings) "
         "ORDER BY number DESC"
     )
-    return [{name: _plain(value) for name, value in zip(names, row, strict=True)} for row in rows]
+    return [{name: _plain(name, value) for name, value in zip(names, row, strict=True)} for row in rows]
 
 
-def _plain(value: object) -> object:
+def _plain(name: str, value: object) -> object:
+    if name == "sum_usd":
+        return f"{Decimal(str(value)).quantize(_PLACES):f}"
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         return aware.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return f"{value:f}" if isinstance(value, Decimal) else value
+    return value
