@@ -40,6 +40,7 @@ from streams.metrics import Metrics
 from streams.outcomes.agent import OutcomeAgent
 from streams.outcomes.store import OutcomeStore
 from streams.page import page_routes
+from streams.rating.watch import PriceWatch
 from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
 from streams.usage.room import UsageRoom
@@ -80,6 +81,7 @@ def duties_of(settings: Settings, database: Database) -> list[Duty]:
     policies = load_policies(settings.policies_file, os.environ)
     duties: list[Duty] = [
         AlertDuty(database, policies, worker_name(settings), grafana_url=settings.grafana_url),
+        PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
         BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database)),
     ]
     return duties
