@@ -102,6 +102,10 @@ class Settings(BaseModel):
     grafana_url: str = Field(
         "", description="Base URL of your Grafana, for links in notices.", pattern=r"^(https?://[^\s?#]+)?$"
     )
+    grafana_token: SecretStr = Field(
+        SecretStr(""),
+        description="Of a service account that may write annotations: with it incidents and changes stand on the boards.",
+    )
 
     http_host: str = Field("127.0.0.1", description="Where the worker's HTTP endpoints listen.")
     http_port: int = Field(
@@ -193,7 +197,7 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
     return settings
 
 
-_NOT_SETTINGS = frozenset({"data", "kill_point", "require_kafka", "kafka_jars"})
+_NOT_SETTINGS = frozenset({"grafana_clickhouse_url", "data", "kill_point", "require_kafka", "kafka_jars"})
 """Variables with our prefix that other things read: the tests' data folder and Kafka, the crash tests' kill points."""
 
 

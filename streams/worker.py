@@ -22,8 +22,11 @@ from streams.alert.box import NoticeBox
 from streams.alert.duty import AlertDuty
 from streams.alert.policies import load_policies
 from streams.app import KafkaSender, Room, attach, create_app
+from streams.boards.annotate import AnnotationDuty
+from streams.boards.grafana import Grafana
 from streams.budgets.duty import BudgetDuty
 from streams.budgets.file import load_budgets
+from streams.changes import ChangesDuty, found_in
 from streams.config import Settings
 from streams.duties import Duties, Duty
 from streams.errors import SpendstreamError
@@ -39,8 +42,10 @@ from streams.meter.tiers import load_tiers
 from streams.metrics import Metrics
 from streams.outcomes.agent import OutcomeAgent
 from streams.outcomes.store import OutcomeStore
+from streams.outcomes.watch import QualityWatch
 from streams.page import page_routes
 from streams.rating.watch import PriceWatch
+from streams.repair.http import RepairRoutes
 from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
 from streams.usage.room import UsageRoom
@@ -81,9 +86,14 @@ def duties_of(settings: Settings, database: Database) -> list[Duty]:
     policies = load_policies(settings.policies_file, os.environ)
     duties: list[Duty] = [
         AlertDuty(database, policies, worker_name(settings), grafana_url=settings.grafana_url),
-        PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
         BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database)),
+        PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
+        QualityWatch(database),
+        ChangesDuty(database, found_in(settings), worker_name(settings)),
     ]
+    token = settings.grafana_token.get_secret_value()
+    if settings.grafana_url and token:
+        duties.append(AnnotationDuty(database, settings.grafana_url, lambda: Grafana(settings.grafana_url, token)))
     return duties
 
 
@@ -135,7 +145,7 @@ class Worker:
             self.metrics,
             is_ready=self.is_ready,
             fatal=lambda: None if self._fault is None else str(self._fault) or repr(self._fault),
-            extra=[*page_routes(database)],
+            extra=[*page_routes(database), *RepairRoutes(database).routes],
             access=access_of(settings, os.environ),
         )
         self.http_address: tuple[str, int] | None = None

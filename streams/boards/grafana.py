@@ -7,7 +7,7 @@ as JSON; and its errors become `GrafanaError` (Grafana says no) or `Unavailable`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -78,6 +78,33 @@ class Grafana:
         """POST, PUT or DELETE at `/api<path>`; None when Grafana has nothing to say (204)."""
         call = getattr(self._face.api, method)
         return self._write(lambda: call(path, json=None if body is None else dict(body)), f"{method} {path}")
+
+    # -- annotations ---------------------------------------------------------------------------------------------
+
+    def annotation(self, tags: Sequence[str]) -> int | None:
+        """The number of an annotation that has all `tags`; None when there is none."""
+        escaped = [in_path(tag) for tag in tags]
+        found = self._ask(lambda: self._face.annotations.get_annotation(tags=escaped, limit=1), "look for annotations")
+        return int(found[0]["id"]) if found else None
+
+    def annotate(self, at_ms: int, until_ms: int, text: str, tags: Sequence[str]) -> int:
+        """Write an annotation of the whole organisation; `until_ms` 0: a moment. Its number."""
+        made = self._write(
+            lambda: self._face.annotations.add_annotation(
+                time_from=at_ms, time_to=until_ms or at_ms, tags=list(tags), text=text
+            ),
+            "write an annotation",
+        )
+        return int(made["id"]) if made else 0
+
+    def change_annotation(self, number: int, at_ms: int, until_ms: int, text: str, tags: Sequence[str]) -> None:
+        """Replace an annotation. Status 404: somebody removed it."""
+        self._write(
+            lambda: self._face.annotations.update_annotation(
+                number, time_from=at_ms, time_to=until_ms or at_ms, tags=list(tags), text=text
+            ),
+            f"change annotation {number}",
+        )
 
     def close(self) -> None:
         """Close the connections."""

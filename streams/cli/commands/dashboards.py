@@ -196,3 +196,46 @@ def push_command(
                     f"{word.get(c.action, c.action)} {c.kind} {c.name}" + f" ({c.why})" * bool(c.why) for c in changes
                 )
             )
+
+
+@command.command("annotate")
+@click.argument("text")
+@click.option(
+    "--url", envvar="SPENDSTREAM_GRAFANA_URL", required=True, help="http(s)://host:3000 [SPENDSTREAM_GRAFANA_URL]"
+)
+@click.option("--token", envvar="SPENDSTREAM_GRAFANA_TOKEN", default="", help="Of a service account; as for push.")
+@click.option("--kind", default="deployment", show_default=True, help="Tag by which boards tell annotations apart.")
+@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]), help="UTC. [default: now]")
+@click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]), help="UTC; without it, a moment.")
+@click.option("--team", default="", help="Whose it is.")
+@json_option()
+def annotate_command(
+    text: str, url: str, token: str, kind: str, at: datetime | None, until: datetime | None, team: str, as_json: bool
+) -> None:
+    """Put a mark on the time line of all boards: a deployment, a change of routing, a migration.
+
+    Incidents, ratings and edits of prices, budgets and plans are marked by the workers themselves, once grafana_url and
+    grafana_token are set. The same text at the same time is written once.
+
+    \b
+    Examples:
+      spendstream dashboards annotate "coder 3.1 deployed" --team payments
+      spendstream dashboards annotate "routing: 20 % to haiku" --kind routing --at 2026-10-01T09:00:00Z
+    """
+    import hashlib
+    from datetime import UTC
+
+    from streams.boards.annotate import Annotation, write
+    from streams.boards.grafana import Grafana
+    from streams.cli.output import one_json, result_only
+
+    began = (at or datetime.now(UTC)).replace(tzinfo=UTC)
+    ended = until.replace(tzinfo=UTC) if until else None
+    if ended is not None and ended < began:
+        raise click.UsageError("--until lies before --at")
+    at_ms, until_ms = round(began.timestamp() * 1000), round(ended.timestamp() * 1000) if ended else 0
+    id_ = hashlib.sha256(f"{kind}\0{at_ms}\0{text}\0{team}".encode()).hexdigest()[:24]
+    with result_only() as say:
+        with contextlib.closing(Grafana(url, token)) as grafana:
+            number = write(grafana, Annotation(id_, kind, at_ms, until_ms, text, team))
+        say(one_json({"annotation": number}) if as_json else f"annotation {number}")

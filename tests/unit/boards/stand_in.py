@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs
 
 TOKEN = "glsa_secret"
 PLUGIN = "grafana-clickhouse-datasource"
@@ -32,6 +33,7 @@ class Instance:
     """All versions: {"dashboard", "folderUid", "message"}."""
     groups: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     provisioned: set[str] = field(default_factory=set)
+    annotations: dict[int, dict[str, Any]] = field(default_factory=dict)
     writes_allowed: bool = True
     reaches_clickhouse: bool = True
     log: list[tuple[str, str]] = field(default_factory=list)
@@ -149,6 +151,21 @@ class Instance:
         self.groups[folder, name] = {**body, "rules": rules}
         return 200, body
 
+    def _annotations(self, method: str, body: Any) -> tuple[int, Any]:
+        number = len(self.annotations) + 1
+        self.annotations[number] = body
+        return 200, {"message": "Annotation added", "id": number}
+
+    def _find_annotations(self, method: str, body: Any, query: str) -> tuple[int, Any]:
+        wanted = set(parse_qs(query)["tags"])
+        return 200, [{"id": at, **one} for at, one in self.annotations.items() if wanted <= set(one["tags"])]
+
+    def _annotation(self, method: str, body: Any, number: str) -> tuple[int, Any]:
+        if int(number) not in self.annotations:
+            return 404, {"message": "Annotation not found"}
+        self.annotations[int(number)] = body
+        return 200, {"message": "Annotation updated"}
+
     def _rule(self, method: str, body: Any, uid: str) -> tuple[int, Any]:
         for group in self.groups.values():
             group["rules"] = [rule for rule in group["rules"] if rule["uid"] != uid]
@@ -169,6 +186,9 @@ _ROUTES = (
     (r"/dashboards/db", "save"),
     (r"/v1/provisioning/folder/([\w-]+)/rule-groups/([\w-]+)", "group"),
     (r"/v1/provisioning/alert-rules/([\w-]+)", "rule"),
+    (r"/annotations", "annotations"),
+    (r"/annotations\?(.*)", "find_annotations"),
+    (r"/annotations/(\d+)", "annotation"),
 )
 
 
