@@ -69,7 +69,12 @@ async def _reader(
     bootstrap: str, topic: str, partitions: int
 ) -> AsyncIterator[tuple[AIOKafkaConsumer, list[TopicPartition]]]:
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap, enable_auto_commit=False, max_partition_fetch_bytes=4 << 20, fetch_max_wait_ms=100
+        bootstrap_servers=bootstrap,
+        enable_auto_commit=False,
+        max_partition_fetch_bytes=4 << 20,
+        fetch_max_wait_ms=100,
+        # Not the end: a reset to it that is under way when `seek_to_beginning` is called would win.
+        auto_offset_reset="earliest",
     )
     await consumer.start()
     try:

@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import random
 import signal
+import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
@@ -32,7 +34,7 @@ from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
 from tests.crash.outside import committed, log_ends
 from tests.crash.traffic import Mix, Traffic
-from tests.crash.worker_process import Life, Site, start_life
+from tests.crash.worker_process import SPENDSTREAM, Life, Site, start_life
 from tests.faults.feed import Feed
 from tests.faults.ledger import LedgerServer
 from tests.faults.proxy import Proxy
@@ -70,10 +72,10 @@ class Worker:
 
     def _begin(self) -> None:
         self.lives += 1
-        self.life = start_life(
-            self._here.site, self._here.next_life(), self.name,
-            **{"worker_id": self.name, "data_dir": self._here.site.root / self.name, **self.settings},
-        )  # fmt: skip
+        settings = {"worker_id": self.name, "data_dir": self._here.site.root / self.name, **self.settings}
+        module = settings.pop("command", None)
+        command = [sys.executable, "-m", module, str(self._here.site.root / "clock")] if module else SPENDSTREAM
+        self.life = start_life(self._here.site, self._here.next_life(), self.name, command=command, **settings)
 
     async def _keep(self) -> None:
         while self._wanted:
@@ -144,6 +146,7 @@ class System:
     verdict: Verdict | None = None
     whole_log: bool = True
     whole_usage: bool = True
+    random: random.Random = field(default_factory=lambda: random.Random(SEED))
     _lives: int = 0
 
     @property
@@ -192,11 +195,13 @@ class System:
         """Wait until calls reach the ledger: workers have their partitions and work."""
         await self.reaches(dict(self.feed.ends) or {0: 1}, READY_S)
 
-    async def recovered(self, ends: dict[int, int] | None = None) -> float:
-        """Wait until all that was sent by now is in the ledger, and note how long that took. The fault is over."""
+    async def recovered(self) -> float:
+        """The fault is over: note the seconds until calls that are sent from now on are in the ledger, backlog and all."""
         began = time.monotonic()
         self.injected += 1
-        await self.reaches(dict(self.feed.ends if ends is None else ends))
+        before = dict(self.feed.ends)
+        await until(lambda: self.feed.ends != before, CATCH_UP_S)
+        await self.reaches(dict(self.feed.ends))
         self.recoveries.append(time.monotonic() - began)
         return self.recoveries[-1]
 
@@ -273,6 +278,13 @@ async def system(
             finally:
                 for worker in here.workers:
                     worker.destroy()
+
+
+async def until(condition: Callable[[], bool], timeout_s: float = 120.0, pause_s: float = 0.02) -> None:
+    """Wait until it holds. TimeoutError when it does not."""
+    async with asyncio.timeout(timeout_s):
+        while not condition():  # noqa: ASYNC110 (what is waited for is in other processes)
+            await asyncio.sleep(pause_s)
 
 
 async def fresh_topics(kafka: Cluster, partitions: int) -> None:
