@@ -114,7 +114,7 @@ def _parse_int(digits: str) -> int:
     return -_HUGE if digits[0] == "-" else _HUGE
 
 
-def _load(raw: bytes) -> Parsed | Fault:
+def parse(raw: bytes) -> Parsed | Fault:
     """One JSON value of at most `DEPTH_MAX` levels."""
     if is_deep(raw):
         return fault("too_deep", f"more than {DEPTH_MAX} levels of nesting", raw)
@@ -150,8 +150,8 @@ def split(raw: bytes, split_array: Callable[[bytes], Sequence[msgspec.Raw]]) -> 
 def _split_lines(body: bytes) -> list[Part] | Fault:
     lines = [line for line in (line.strip(_BLANK) for line in body.split(b"\n")) if line]
     # A first line that is JSON by itself settles it without reading the rest twice.
-    if isinstance(_load(lines[0]), Fault):
-        whole = _load(body)
+    if isinstance(parse(lines[0]), Fault):
+        whole = parse(body)
         if isinstance(whole, Parsed):
             return [whole]
         if not any(line[:1] == b"{" and line[-1:] == b"}" for line in lines):
@@ -170,7 +170,7 @@ def _split_array(body: bytes, split_array: Callable[[bytes], Sequence[msgspec.Ra
             if scanned is None:
                 return fault("too_deep", f"more than {DEPTH_MAX} levels of nesting, in an array that is not JSON", body)
             elements = scanned
-        elif isinstance(whole := _load(body), Fault):
+        elif isinstance(whole := parse(body), Fault):
             return whole
         else:
             return [Parsed(element) for element in whole.value]
@@ -196,7 +196,7 @@ def _scan_array(body: bytes) -> list[bytes] | None:
 
 def judge(part: Part, model: type[Model], latest_ms: int) -> Model | Fault:
     """The final verdict on one part; `latest_ms` (inclusive) is the latest `time` that its record allows."""
-    parsed = _load(part) if isinstance(part, bytes) else part
+    parsed = parse(part) if isinstance(part, bytes) else part
     if isinstance(parsed, Fault):
         return parsed
     value = parsed.value
