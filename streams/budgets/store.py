@@ -106,9 +106,9 @@ class BudgetStore:
         """Take running periods of budgets that are not among `names` off the boards."""
         self._database.command(
             "INSERT INTO budget_state_rows SELECT * REPLACE (true AS removed, "
-            "fromUnixTimestamp64Milli({now:Int64}, 'UTC') AS evaluated_at) FROM budget_state_rows FINAL "
-            "WHERE NOT removed AND budget NOT IN {names:Array(String)} "
-            "AND period_end > fromUnixTimestamp64Milli({now:Int64})",
+            "fromUnixTimestamp64Milli({now:Int64}, 'UTC') AS evaluated_at) FROM (SELECT * FROM budget_state_rows FINAL "
+            "WHERE NOT removed AND NOT has({names:Array(String)}, budget) "
+            "AND period_end > fromUnixTimestamp64Milli({now:Int64}))",
             {"names": list(names), "now": now_ms},
         )
 

@@ -107,8 +107,8 @@ def rate(database: Database, price: str) -> None:
         "INSERT INTO adjustments (rating_id, incarnation, partition, offset, item, ingested_at, id, time, tenant_id, "
         "team_id, agent_id, run_id, provider_name, request_model, tier, api_key_id, cost_before_usd, cost_after_usd, "
         "adjustment_usd, priced_change) "
-        "SELECT 'r1', incarnation, partition, offset, item, ingested_at, id, time, tenant_id, team_id, agent_id, run_id, "
-        "provider_name, request_model, tier, api_key_id, cost_usd, toDecimal64({p:String}, 12), "
+        "SELECT 'r1', incarnation, partition, offset, item, ingested_at, id, time, tenant_id, team_id, agent_id, "
+        "run_id, provider_name, request_model, tier, api_key_id, cost_usd, toDecimal64({p:String}, 12), "
         "toDecimal64({p:String}, 12) - ifNull(cost_usd, 0), if(cost_usd IS NULL, 1, 0) "
         "FROM intake WHERE outcome = 'call' AND cityHash64(id) % 5 = 0",
         {"p": price},
