@@ -30,8 +30,10 @@ def shared(run: Run, kind: str) -> Incident | None:
 class Book:
     """Open incidents by id; events since the last drain."""
 
-    def __init__(self, config: DetectConfig) -> None:
+    def __init__(self, config: DetectConfig, touched: set[str] | None = None) -> None:
+        """`touched`: told the keys of root agents that an ending changes."""
         self.config = config
+        self._touched: set[str] = set() if touched is None else touched
         self.open: dict[str, Incident] = {}
         self._events: list[Event] = []
         self._runs: dict[str, list[Run]] = {}  # incident id -> the runs that point at it
@@ -124,12 +126,16 @@ class Book:
         return -(-(incident.last_abnormal + quiet) // MINUTE_MS) * MINUTE_MS
 
     def resolve(self, incident: Incident, at: int) -> None:
-        """Close an incident; its run remembers it, in case it goes on."""
+        """Close an incident, once; its run remembers it, in case it goes on."""
+        if incident.state == "resolved":
+            return
+        self._touched.add(incident.agent_id)
         incident.state = "resolved"
         incident.resolved_at = at
         self.open.pop(incident.id, None)
         self._base.pop(incident.id, None)
         for run in self._runs.pop(incident.id, []):
+            self._touched.add(run.root.key)
             run.incident = None
             run.closed = incident
             run.calm()

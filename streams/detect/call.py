@@ -36,5 +36,12 @@ class Seen(Protocol):
     def request_fingerprint(self) -> str | None: ...
 
 
+class Priced(Seen, Protocol):
+    """A call and its price in pico-USD, None where unpriced."""
+
+    @property
+    def cost_pico(self) -> int | None: ...
+
+
 FAILED = frozenset({"error", "timeout", "rate_limited"})
 """Statuses that a client retries. `cancelled` and `denied` are decisions, not failures."""

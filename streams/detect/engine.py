@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import heapq
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from streams.detect import context, fanout, loop, shape, silent, spend, storm, stuck
 from streams.detect.bomb import Births
 from streams.detect.book import Book, shared
-from streams.detect.call import FAILED, Seen
+from streams.detect.call import FAILED, Priced, Seen
 from streams.detect.config import HOUR_MS, MINUTE_MS, DetectConfig
 from streams.detect.family import Families
 from streams.detect.habit import SIGNALS, Mark, Root, Run
@@ -38,8 +38,8 @@ class Detector:
     def __init__(self, config: DetectConfig | None = None) -> None:
         self.config = config or DetectConfig()
         self.order: Orderer[Seen] = Orderer(self.config.disorder_ms)
-        self.book = Book(self.config)
         self.families = Families(self.config)
+        self.book = Book(self.config, self.families.touched)
         self.providers: dict[str, storm.Provider] = {}
         self.births = Births()
         self.bomb: Incident | None = None
@@ -63,6 +63,22 @@ class Detector:
             step(call, cost)
         out, self._signals = self._signals, []
         return out
+
+    def fold(self, calls: Iterable[Priced]) -> list[Signal]:
+        """Step calls that somebody else has put in (time, id) order; `observe` does both."""
+        step = self._step
+        for call in calls:
+            step(call, call.cost_pico)
+        out, self._signals = self._signals, []
+        return out
+
+    def resolve(self, incident_id: str) -> bool:
+        """An operator says that it is over: from now on its rules start afresh. False when it is not open."""
+        incident = self.book.open.get(incident_id)
+        if incident is None:
+            return False
+        self.book.resolve(incident, max(self.clock, incident.last_abnormal))
+        return True
 
     def advance(self, now_ms: int) -> list[Signal]:
         """The log says that it is `now_ms`: step what is held and let quiet periods end. For ticks of idle partitions
@@ -128,6 +144,7 @@ class Detector:
         if call.parent_agent_id is not None and agent_id == run.owner and call.parent_agent_id != agent_id:
             run = families.rehome(run, call, cost, self._born)
         root = run.root
+        families.touched.add(root.key)
         if at > root.last_ms:
             if at - root.last_ms > 60_000:
                 silent.note(root, at)
@@ -315,11 +332,13 @@ class Detector:
             deadline = silent.deadline(root, self.config)
             if deadline is None:
                 root.watched = False
+                self.families.touched.add(key)
                 continue
             if deadline > minute:
                 heapq.heappush(due, (deadline, key))
                 continue
             root.watched = False
+            self.families.touched.add(key)
             if root.incident is None:
                 self._silent(root, deadline)
         hour = minute // HOUR_MS

@@ -24,6 +24,8 @@ class Families:
         self.roots: dict[str, Root] = {}
         self.runs: dict[str, Run] = {}  # by run id
         self.lone: dict[str, Run] = {}  # by agent id, where calls carry no run id
+        self.touched: set[str] = set()
+        """Root agents that changed since whoever keeps their state (a checkpoint) took it and emptied this."""
 
     def begin(self, call: Seen, cost: int, on_birth: Birth) -> Run:
         """The run of a call that belongs to none that is known: a new one, or that of its parent."""
@@ -76,12 +78,14 @@ class Families:
                 self.lone[name] = above
             above.kids += run.kids
             above.deepest = max(above.deepest, run.deepest + 1)
+            self.touched.add(run.root.key)
             if run.incident is None and run.root.calls <= run.calls:
                 self.roots.pop(run.root.key, None)
             return above
         root = self.roots.get(parent)
         if root is None:
             root = self.roots[parent] = Root(parent, call.time)
+        self.touched.add(run.root.key)
         run.root.runs.pop(run.key, None)
         if not run.root.runs and run.root.incident is None and run.root.calls <= run.calls:
             self.roots.pop(run.root.key, None)
@@ -103,6 +107,7 @@ class Families:
             for key, run in oldest[: self.config.max_runs // 10]:
                 del runs[key]
                 run.root.runs.pop(key, None)
+                self.touched.add(run.root.key)
 
     def _bound_roots(self) -> None:
         if len(self.roots) > self.config.max_roots:

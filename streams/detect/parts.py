@@ -2,9 +2,9 @@
 that called.
 
 Contract: `assemble(fleet_part(d), [root_part(d, key) for key in d.families.roots])` goes on as `d` would. Parts must
-be taken at one moment (between two batches); a checkpoint may keep an agent's older part if the agent made no call
-and no minute passed with an incident of its own since. Sub-agents beyond `max_members` that carry no run id are begun
-anew. Bytes are compressed pickles: trust their source.
+be taken at one moment (between two batches); a checkpoint may keep an agent's older part unless `families.touched`
+names it. Sub-agents beyond `max_members` that carry no run id are begun anew. Bytes are compressed pickles: trust their
+source.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
+from streams.detect.config import HOUR_MS
 from streams.detect.engine import FLEET, Detector
 from streams.detect.habit import Root, Run
 from streams.detect.incident import Incident
@@ -60,6 +61,8 @@ def assemble(fleet: bytes, roots: Iterable[bytes]) -> Detector:
         detector.book.link(incident, [], None)
     for part in roots:
         _add(detector, *_unpack(part))
+    # runs that were forgotten after their agent's part was taken
+    detector.families.forget(detector.hour * HOUR_MS - detector.config.run_idle_ms)
     return detector
 
 

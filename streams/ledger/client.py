@@ -81,10 +81,12 @@ class Database:
             result = client.query(sql, parameters=dict(parameters or {}))
             return list(result.column_names), [tuple(row) for row in result.result_rows]
 
-    def arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
-        """All rows of a query as an Arrow table: for millions of rows."""
+    def arrow(self, sql: str, parameters: Mapping[str, Any] | None = None, *, binary: bool = False) -> pa.Table:
+        """All rows of a query as an Arrow table: for millions of rows. `binary`: texts as bytes, for those that are no
+        UTF-8.
+        """
         with self._client() as client:
-            return client.query_arrow(sql, parameters=dict(parameters or {}), use_strings=True)
+            return client.query_arrow(sql, parameters=dict(parameters or {}), use_strings=not binary)
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run a statement that returns nothing of interest."""
