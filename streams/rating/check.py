@@ -75,7 +75,7 @@ class Deviation:
         more = "more" if self.reported_pico > self.computed_pico else "less"
         percent = abs(self.reported_pico - self.computed_pico) * 1000 // max(self.reported_pico, self.computed_pico)
         return (
-            f"{self.name}: routers report {shown(self.reported_pico)} USD for {self.calls:,} calls, "
+            f"{self.name}: routers report {shown(self.reported_pico)} USD for {counted(self.calls)}, "
             f"{percent // 10}.{percent % 10} % {more} than the {shown(self.computed_pico)} USD computed"
         )
 
@@ -125,13 +125,14 @@ def _unpriced(reader: Reader, pricer: Pricer, first_ms: int, end_ms: int) -> Ite
     for provider, model, answered, status, calls, tokens, teams, first, last in reader.rows(
         named_query("price_unpriced"), {"first": first_ms, "end": end_ms}
     ):
+        by = f" answered by {answered}" if answered else ""
         now = show(pricer, str(provider) or None, str(answered) or str(model), int(last))
         priced = now.now.status in ("priced", "free")
         by_name = status in ("unknown_provider", "unknown_model", "unknown_seller", "no_token_price")
         yield Finding(
             "unpriced",
-            f"{_name(str(provider), str(model))}{f' answered by {answered}' if answered else ''}: {int(calls):,} calls "
-            f"with {int(tokens):,} tokens have no price ({status})",
+            f"{_name(str(provider), str(model))}{by}: {counted(int(calls))} "
+            f"with {int(tokens):,} tokens, no price ({status})",
             (
                 "today's prices know it: `spendstream prices rerate` gives these calls their price"
                 if priced and by_name
@@ -216,6 +217,11 @@ def _overlap(span: tuple[int | None, int | None], first_ms: int, end_ms: int) ->
 
 def _name(provider: str, model: str) -> str:
     return f"{provider}/{model}" if provider else model
+
+
+def counted(calls: int) -> str:
+    """`1 call`, `2,000 calls`."""
+    return f"{calls:,} call{'s'[: calls != 1]}"
 
 
 def instant(ms: int) -> str:
