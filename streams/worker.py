@@ -20,6 +20,7 @@ import structlog
 from streams import topics
 from streams.alert.box import NoticeBox
 from streams.alert.duty import AlertDuty
+from streams.alert.http import IncidentHttp
 from streams.alert.policies import load_policies
 from streams.app import KafkaSender, Room, attach, create_app
 from streams.boards.annotate import AnnotationDuty
@@ -28,6 +29,9 @@ from streams.budgets.duty import BudgetDuty
 from streams.budgets.file import load_budgets
 from streams.changes import ChangesDuty, found_in
 from streams.config import Settings
+from streams.controls.duty import ControlDuty, Publish
+from streams.controls.http import ControlHttp
+from streams.controls.publish import ControlSender
 from streams.duties import Duties, Duty
 from streams.errors import SpendstreamError
 from streams.http.access import access_of
@@ -81,11 +85,12 @@ def windows_kept(settings: Settings) -> dict[str, int]:
     return {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours}
 
 
-def duties_of(settings: Settings, database: Database) -> list[Duty]:
+def duties_of(settings: Settings, database: Database, publish: Publish) -> list[Duty]:
     """What one worker of the fleet does every few seconds (`streams.duties`)."""
     policies = load_policies(settings.policies_file, os.environ)
     duties: list[Duty] = [
         AlertDuty(database, policies, worker_name(settings), grafana_url=settings.grafana_url),
+        ControlDuty(database, policies.controls, publish),
         BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database)),
         PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
         QualityWatch(database),
@@ -130,7 +135,7 @@ class Worker:
             windows_kept(settings),
             on_fatal=self._fail,
         )
-        self.duties = Duties(duties_of(settings, database), self.metrics)
+        self.duties = Duties(duties_of(settings, database, ControlSender(self._app)), self.metrics)
         self.outcomes = OutcomeAgent(
             OutcomeStore(database),
             self.metrics,
@@ -145,7 +150,12 @@ class Worker:
             self.metrics,
             is_ready=self.is_ready,
             fatal=lambda: None if self._fault is None else str(self._fault) or repr(self._fault),
-            extra=[*page_routes(database), *RepairRoutes(database).routes],
+            extra=[
+                *page_routes(database),
+                *IncidentHttp(database, KafkaSender(self._app).send).routes(),
+                *ControlHttp(database).routes(),
+                *RepairRoutes(database).routes,
+            ],
             access=access_of(settings, os.environ),
         )
         self.http_address: tuple[str, int] | None = None
@@ -177,6 +187,7 @@ class Worker:
                     replication_factor=settings.replication,
                     retention_ms=USAGE_RETENTION_MS,
                 ),
+                topic_spec(topics.CONTROLS, 1, replication_factor=settings.replication, compact=True),
                 topic_spec(
                     topics.OUTCOMES,
                     settings.partitions,
