@@ -22,7 +22,7 @@ from textual.widgets import DataTable, Footer, Input, Static
 from streams.top.asker import Answer, Asker
 from streams.top.columns import Column, calls, groups
 from streams.top.figures import By
-from streams.top.head import LINES, head, note, title
+from streams.top.head import LINES, alarms, head, note, title
 from streams.top.look import Look
 from streams.top.once import EMPTY
 from streams.top.source import Source
@@ -41,6 +41,7 @@ s            sort by the next   +      a longer window
 r            reverse            -      a shorter window
 /            names that contain 0      all filters off
 space        pause              q      quit
+i            the dearest open incident: its run's calls
 
 The window is the calls' own time. "now" is the clock or, when the newest
 call is more than 5 minutes old, the newest call that is being written;
@@ -93,11 +94,11 @@ class TopApp(App[None]):
     #title, #trail, #head {{ text-wrap: nowrap; text-overflow: clip; }}
     #title, #trail {{ height: 1; }}
     #head {{ height: {LINES}; }}
-    #note {{ display: none; height: auto; max-height: 4; }}
+    #note, #alarms {{ display: none; height: auto; max-height: 4; }}
     DataTable {{ height: 1fr; scrollbar-size-vertical: 1; }}
     #search {{ display: none; border: none; height: 1; padding: 0; }}
     #empty, #small {{ display: none; height: 1fr; padding: 1 2; }}
-    .searching #search, .empty #empty, .noted #note {{ display: block; }}
+    .searching #search, .empty #empty, .noted #note, .alarmed #alarms {{ display: block; }}
     .empty DataTable, .empty #head, .empty #trail {{ display: none; }}
     .small #small {{ display: block; padding: 0; }}
     .small #body, .small Footer {{ display: none; }}
@@ -119,6 +120,7 @@ class TopApp(App[None]):
         Binding("plus,equals_sign", "window(1)", "window", key_display="+/-"),
         Binding("minus", "window(-1)", "shorter", show=False),
         Binding("space", "pause", "pause", key_display="space"),
+        Binding("i", "incident", "incident", show=False),
         Binding("0", "clear", "no filter", show=False),
         Binding("ctrl+c", "quit", "quit", show=False, priority=True),
     ]
@@ -145,6 +147,7 @@ class TopApp(App[None]):
         with Vertical(id="body"):
             yield Static(id="title", markup=False)
             yield Static(id="note", markup=False)
+            yield Static(id="alarms", markup=False)
             yield Static(id="head", markup=False)
             yield Static(id="trail", markup=False)
             table: DataTable[Text] = DataTable(cursor_type="row", zebra_stripes=False, cell_padding=0)
@@ -220,6 +223,9 @@ class TopApp(App[None]):
         base.set_class(look is not None and look.is_empty, "empty")
         if look is None:
             return
+        open_ = alarms(look, width)
+        base.set_class(bool(open_), "alarmed")
+        base.query_one("#alarms", Static).update(Text("\n").join(open_))
         base.query_one("#head", Static).update(Text("\n").join(head(look, width, idle=idle)))
         self._fill(base.query_one(DataTable), look, width)
 
@@ -306,6 +312,16 @@ class TopApp(App[None]):
         if key is None or self._drawn is None or self._drawn.view != self.view_:
             return
         inside = self.view_.into(key)
+        if inside is not None:
+            self._go(inside)
+
+    def action_incident(self) -> None:
+        """Go to the run of the dearest open incident, or to its agent."""
+        if self._look is None or not self._look.incidents:
+            return
+        one = self._look.incidents[0]
+        agent = View(by="agent_id", window=self.view_.window, order=self.view_.order).into(one.agent_id)
+        inside = agent.into(one.run_id) if agent is not None and one.run_id else agent
         if inside is not None:
             self._go(inside)
 

@@ -130,6 +130,24 @@ class CallLine:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenIncident:
+    """A runaway that goes on. `calls`, `cost_usd`: since its first abnormal call."""
+
+    id: str
+    kind: str
+    severity: str
+    team_id: str
+    agent_id: str
+    run_id: str
+    """Empty: the agent as a whole."""
+    opened_ms: int
+    calls: int
+    cost_usd: Decimal
+    evidence: str
+    acknowledged_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RunSpend:
     """What one run has cost so far."""
 

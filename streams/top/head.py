@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from streams.top.columns import shortened
 from streams.top.look import Look
 from streams.top.shown import apart, clock, count, day, money, sparkline
 
@@ -50,9 +51,41 @@ def head(look: Look, width: int, *, idle: bool = False) -> list[Text]:
     return [*lines, spark]
 
 
+INCIDENTS = 3
+"""Lines of open incidents at most; what is beyond is counted."""
+
+
+def alarms(look: Look, width: int) -> list[Text]:
+    """Open incidents, a line each, the dearest first; nothing when there is none."""
+    lines: list[Text] = []
+    found = look.incidents
+    shown = found if len(found) <= INCIDENTS else found[: INCIDENTS - 1]
+    for one in shown:
+        where = one.run_id or one.agent_id
+        line = Text.assemble(
+            (f" {one.severity} ", "reverse red" if one.severity == "critical" else "reverse yellow"),
+            (f" {one.kind.replace('_', ' ')} ", "bold"),
+            shortened(printable(where), max(16, width // 4)),
+            (f" ${money(one.cost_usd)}", "bold red"),
+            f" in {count(one.calls)} calls, {apart(max(0, look.now_ms - one.opened_ms))}",
+            (f", seen by {printable(one.acknowledged_by)}" if one.acknowledged_by else "", "green"),
+            (f"  {printable(one.evidence)}", "dim"),
+        )
+        line.truncate(width, overflow="ellipsis")
+        lines.append(line)
+    if len(found) > len(shown):
+        lines.append(Text(f" and {len(found) - len(shown)} more open incidents: spendstream incidents", "yellow"))
+    return lines
+
+
+def printable(text: str) -> str:
+    """Names come from routers: none of them may steer the terminal."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
 def title(look: Look | None, name: str, width: int) -> Text:
     """The ledger and what "now" is."""
-    left = Text.assemble((" spendstream top ", "bold reverse"), f" {name}")
+    left = Text.assemble((" spendstream top ", "bold reverse"), f" {printable(name)}")
     if look is None:
         right = Text()
     elif look.is_empty:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from streams.top import read
-from streams.top.figures import Arrivals, CallLine, Line, Point, Totals
+from streams.top.figures import Arrivals, CallLine, Line, OpenIncident, Point, Totals
 from streams.top.view import View
 
 NEAR_MS = 300_000
@@ -40,6 +40,8 @@ class Look:
     lines: tuple[Line, ...] = ()
     calls: tuple[CallLine, ...] = ()
     trend: tuple[Point, ...] = ()
+    incidents: tuple[OpenIncident, ...] = ()
+    """Open ones, whatever the view."""
 
     @property
     def is_empty(self) -> bool:
@@ -104,10 +106,13 @@ def take(reader: read.Reader, view: View, clock_ms: int) -> Look:
         return Look(view, clock_ms, 0, now_ms, read.totals(reader), arrivals)
     scope = view.scope(now_ms)
     trend = tuple(read.trend(reader, scope, step_seconds(view)))
+    incidents = tuple(read.incidents(reader))
+    calls: tuple[CallLine, ...] = ()
+    lines: list[Line] = []
     if view.run is not None:
         calls = tuple(read.calls(reader, scope, LIMIT))
-        return Look(view, clock_ms, newest, now_ms, read.totals(reader), arrivals, calls=calls, trend=trend)
-    lines = read.groups(reader, scope, view.by, order=view.order, search=view.search, limit=LIMIT)
-    if view.ascending:
-        lines.reverse()
-    return Look(view, clock_ms, newest, now_ms, read.totals(reader), arrivals, lines=tuple(lines), trend=trend)
+    else:
+        lines = read.groups(reader, scope, view.by, order=view.order, search=view.search, limit=LIMIT)
+        if view.ascending:
+            lines.reverse()
+    return Look(view, clock_ms, newest, now_ms, read.totals(reader), arrivals, tuple(lines), calls, trend, incidents)

@@ -11,7 +11,7 @@ from rich.text import Text
 from streams.top import read
 from streams.top.columns import aligned, groups
 from streams.top.figures import By, Line
-from streams.top.head import head, note, title
+from streams.top.head import alarms, head, note, title
 from streams.top.look import LIMIT, Look, take
 from streams.top.shown import day
 from streams.top.view import TITLES, View
@@ -54,6 +54,22 @@ def as_json(look: Look, by: dict[By, list[Line]]) -> dict[str, Any]:
             "unpriced": totals.unpriced,
             "cost_usd": format(totals.cost_usd, "f"),
         },
+        "incidents": [
+            {
+                "id": one.id,
+                "kind": one.kind,
+                "severity": one.severity,
+                "team_id": one.team_id,
+                "agent_id": one.agent_id,
+                "run_id": one.run_id,
+                "opened_at": day(one.opened_ms).replace(" ", "T") + "Z",
+                "calls": one.calls,
+                "cost_usd": format(one.cost_usd, "f"),
+                "evidence": one.evidence,
+                "acknowledged_by": one.acknowledged_by,
+            }
+            for one in look.incidents
+        ],
         **{f"by_{_NAMES[column]}": [_line(line, look) for line in lines[:JSON_LINES]] for column, lines in by.items()},
     }
 
@@ -68,6 +84,7 @@ def as_text(look: Look, by: dict[By, list[Line]], name: str, width: int, *, idle
         return [*lines, Text(EMPTY)]
     said = note(look, "", idle=idle, paused=False, retry_s=0)
     lines += [said] if said.plain else []
+    lines += alarms(look, width)
     lines += head(look, width, idle=idle)
     for column, found in by.items():
         table = groups(replace(look, view=replace(look.view, by=column), lines=tuple(found[:TEXT_LINES])), width)

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from streams.ledger.sqlfiles import named_query
-from streams.top.figures import Arrivals, By, CallLine, Line, Order, Point, RunSpend, Scope, Totals
+from streams.top.figures import Arrivals, By, CallLine, Line, OpenIncident, Order, Point, RunSpend, Scope, Totals
 
 LIMITS: Mapping[str, str] = {"max_threads": "1", "max_execution_time": "15", "max_memory_usage": "400000000"}
 """One thread: the worker that shares the machine comes first."""
@@ -81,6 +81,26 @@ def calls(reader: Reader, scope: Scope, limit: int = 300) -> list[CallLine]:
     asked = _scope(scope)
     keep = {name: asked[name] for name in ("from", "to", "ingested", "agent")}
     return [_call(row) for row in _ask(reader, "top_calls", **keep, run=scope.run, limit=limit)]
+
+
+def incidents(reader: Reader, limit: int = 50) -> list[OpenIncident]:
+    """Open incidents, pages before tickets, the dearest first."""
+    return [
+        OpenIncident(
+            id=str(row[0]),
+            kind=str(row[1]),
+            severity=str(row[2]),
+            team_id=str(row[3]),
+            agent_id=str(row[4]),
+            run_id=str(row[5]),
+            opened_ms=int(row[6]),
+            calls=int(row[7]),
+            cost_usd=_usd(row[8]),
+            evidence=str(row[9]),
+            acknowledged_by=str(row[10]),
+        )
+        for row in _ask(reader, "top_incidents", limit=limit)
+    ]
 
 
 def runs(reader: Reader, scope: Scope, run_ids: Sequence[str]) -> dict[str, RunSpend]:
