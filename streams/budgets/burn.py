@@ -69,10 +69,15 @@ class Burning:
         return min(self.long, self.short) >= limit
 
 
+def has_pace(budget: Budget) -> bool:
+    """Whether spend of a period says anything about the rest of it. A run spends while it lasts, and then no more."""
+    return budget.each != "run" and not budget.scope.run
+
+
 def pairs_of(budget: Budget) -> tuple[Pair, ...]:
-    """The budget's own pairs, else the usual ones of its period."""
+    """The budget's own pairs, else the usual ones of its period; none for runs, which have no pace."""
     if budget.burn is None:
-        return USUAL[budget.period]
+        return USUAL[budget.period] if has_pace(budget) else ()
     return tuple(Pair(burn.long_hours, burn.short_hours, int(burn.rate * 1000), burn.severity) for burn in budget.burn)
 
 

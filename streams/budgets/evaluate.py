@@ -43,8 +43,12 @@ class Evaluator:
         self._book = SpendBook(self.budgets)
         self._forecast = Remembered()
 
-    def evaluate(self, reader: Reader, now_ms: int) -> list[BudgetState]:
-        """States in the order of the file; values by spend, the largest first. Raises `Unavailable`, `LedgerError`."""
+    def evaluate(self, reader: Reader, now_ms: int, *, cut: bool = False) -> list[BudgetState]:
+        """States in the order of the file; values by spend, the largest first. Raises `Unavailable`, `LedgerError`.
+
+        `cut`: leave out hours that begin after `now_ms`, as when one looks back; else they are spent, too (a wrong
+        clock at a router).
+        """
         if not self.budgets:
             return []
         first = min(period.start_ms for budget in self.budgets for period in periods_due(budget, now_ms))
@@ -53,9 +57,13 @@ class Evaluator:
         states: list[BudgetState] = []
         for budget in self.budgets:
             for period in periods_due(budget, now_ms):
-                values = (
-                    read_open(reader, budget, period, since) if is_open(budget) else self._book.hours(budget)
-                )  # fmt: skip
+                if is_open(budget):
+                    end = min(period.end_ms, now_ms // HOUR_MS * HOUR_MS + HOUR_MS) if cut else period.end_ms
+                    values = read_open(reader, budget, period.start_ms, end, since)
+                else:
+                    values = self._book.hours(budget)
+                if cut:
+                    values = {value: hours.until(now_ms) for value, hours in values.items()}
                 states += self._states(budget, period, values, now_ms)
         return states
 

@@ -18,6 +18,13 @@ class Hours:
     pico: Mapping[int, int] = field(default_factory=dict)
     unpriced: Mapping[int, int] = field(default_factory=dict)
 
+    def until(self, at_ms: int) -> Hours:
+        """Only the hours that begin at or before `at_ms`."""
+        return Hours(
+            {hour: amount for hour, amount in self.pico.items() if hour <= at_ms},
+            {hour: calls for hour, calls in self.unpriced.items() if hour <= at_ms},
+        )
+
     def between(self, start_ms: int, end_ms: int) -> int:
         """Pico-USD of the whole hours that begin in [start, end)."""
         return sum(amount for hour, amount in self.pico.items() if start_ms <= hour < end_ms)

@@ -17,7 +17,7 @@ from typing import Any, Final, Protocol
 
 from schemas.budgets import Budget
 from streams.budgets.hours import Hours
-from streams.budgets.period import HOUR_MS, Period
+from streams.budgets.period import HOUR_MS
 from streams.budgets.state import pico_of
 from streams.ledger.sqlfiles import named_query
 from streams.report.money import exact, pico
@@ -123,8 +123,8 @@ class SpendBook:
         return found
 
 
-def read_open(reader: Reader, budget: Budget, period: Period, since_ms: int) -> dict[str, Hours]:
-    """Hours of the values of an open budget (`is_open`) that came to its lowest threshold in `period`."""
+def read_open(reader: Reader, budget: Budget, start_ms: int, end_ms: int, since_ms: int) -> dict[str, Hours]:
+    """Hours of the values of an open budget (`is_open`) that came to its lowest threshold between start and end."""
     assert budget.each is not None
     column = COLUMNS[budget.each]
     scope, parameters = _scope(budget)
@@ -135,8 +135,8 @@ def read_open(reader: Reader, budget: Budget, period: Period, since_ms: int) -> 
             _filled("budget_largest", column, scope),
             {
                 **parameters,
-                "first": period.start_ms // 1000,
-                "end": period.end_ms // 1000,
+                "first": start_ms // 1000,
+                "end": end_ms // 1000,
                 "floor": exact(floor),
                 "most": MOST_VALUES,
             },
@@ -144,7 +144,7 @@ def read_open(reader: Reader, budget: Budget, period: Period, since_ms: int) -> 
     ]
     if not values:
         return {}
-    hours = range(since_ms // HOUR_MS * 3600, period.end_ms // 1000, 3600)
+    hours = range(since_ms // HOUR_MS * 3600, end_ms // 1000, 3600)
     kept = _Kept()
     scope += f" AND c.{column} IN {{values:Array(String)}}"
     for value, hour, amount, unpriced in _detail_rows(reader, budget, hours, scope, {**parameters, "values": values}):

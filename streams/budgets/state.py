@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from schemas.budgets import Budget
-from streams.budgets.burn import Burning, burn_rates
+from streams.budgets.burn import Burning, burn_rates, has_pace
 from streams.budgets.hours import Hours
 from streams.budgets.outlook import PICO, Expected, Forecast, expect
 from streams.budgets.period import HOUR_MS, Period
@@ -35,7 +35,7 @@ class BudgetState:
     burns: tuple[Burning, ...]
     """Of the running period only."""
     expected: Expected | None
-    """None when the period is over."""
+    """None when the period is over, and for runs."""
     exhausted_ms: int | None
     """When the amount was used up; None while it is not."""
 
@@ -79,7 +79,7 @@ def budget_state(
         hours.unpriced_between(period.start_ms, period.end_ms),
         tuple(threshold for threshold in budget.thresholds if spent * 100 >= threshold * amount),
         burn_rates(budget, amount, period, hours, now_ms) if running else (),
-        expect(amount, spent, period, hours, now_ms, forecast),
+        expect(amount, spent, period, hours, now_ms, forecast) if has_pace(budget) else None,
         _used_up(amount, period, hours, now_ms) if spent >= amount else None,
     )
 
