@@ -24,8 +24,9 @@ def opened(
     database.command(
         "INSERT INTO incident_events (incident_id, number, change, kind, severity, state, agent_id, run_id, opened_at, "
         "calls, cost_usd, evidence, acknowledged_by, backfill, recorded_at) SELECT {id:String}, 1, 'opened', "
-        "'retry_storm', {severity:String}, {state:String}, 'coder', {run:String}, fromUnixTimestamp64Milli({at:Int64}), "
-        "43, {cost:Decimal(38, 12)}, {evidence:String}, if({n:UInt8} = 2, 'jo', ''), 0, fromUnixTimestamp64Milli({at:Int64})",
+        "'retry_storm', {severity:String}, {state:String}, 'coder', {run:String}, "
+        "fromUnixTimestamp64Milli({at:Int64}), 43, {cost:Decimal(38, 12)}, {evidence:String}, "
+        "if({n:UInt8} = 2, 'jo', ''), 0, fromUnixTimestamp64Milli({at:Int64})",
         {"id": f"inc-{number}", "n": number, "severity": severity, "state": state, "run": run, "cost": Decimal(cost),
          "at": NOW - 6 * MINUTE, "evidence": "43 equal calls\x1b[2J in 6 min"},
     )  # fmt: skip
