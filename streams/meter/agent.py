@@ -16,6 +16,7 @@ stops the process, so that its supervisor starts it again from the ledger's posi
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -424,8 +425,13 @@ class Meter:
 
 
 def _token(flush: _Flush) -> str:
-    """Names exactly these rows: the same records by the same owners."""
-    return ";".join(f"{b.partition}:{b.incarnation}:{b.epoch}:{_first(b)}+{b.rows}" for b in flush.batches)
+    """Names exactly these rows: the same records by the same owners.
+
+    A digest, since it travels in the URL of the insert: of a thousand small batches it would be longer than servers
+    take, and the worker would end with a fault of its own making.
+    """
+    named = ";".join(f"{b.partition}:{b.incarnation}:{b.epoch}:{_first(b)}+{b.rows}" for b in flush.batches)
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def _first(batch: Metered) -> str:

@@ -293,6 +293,20 @@ def test_each_flush_has_a_token_of_its_own() -> None:
     assert len(set(tokens)) == 5, "the same offsets under another epoch are other rows"
 
 
+def test_a_token_is_short_however_many_batches_a_flush_has() -> None:
+    """It travels in a URL, and servers refuse long ones: after an outage a flush may be of a thousand small batches."""
+    room = Room(flush_calls=3000)
+
+    async def main() -> None:
+        await room.assign(0)
+        for n in range(1000):
+            await room.take(batch_of(call(str(n)), offset=n))
+        await room.meter.flush()
+
+    run(main)
+    assert max(len(token) for _, token, _ in room.journal.of("insert")) <= 64
+
+
 def test_usage_that_is_not_taken_is_said_again_before_anything_is_settled() -> None:
     room = Room()
 
