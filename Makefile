@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench test-crash schemas clean
+.PHONY: help setup demo test lint bench test-crash focus-validator schemas clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -40,8 +40,12 @@ bench: $(READY) ## measure against Faust's stock transport, Quix Streams and bar
 test-crash: $(READY) ## kill workers at every point of a replay of 500,000 calls; sums must be exact
 	@$(BIN)/python -m pytest -m crash tests/crash $(ARGS)
 
+focus-validator: ## install the FinOps foundation's validator beside .venv, for the test of the FOCUS export
+	@$(PYTHON) -m venv .focus-validator
+	@.focus-validator/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/focus-validator.txt
+
 schemas: $(READY) ## write the JSON Schemas and tables again from the models
 	@$(BIN)/python -m schemas.generate
 
 clean: ## remove .venv, caches and the demo's data
-	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .spendstream
+	@rm -rf $(VENV) .focus-validator .mypy_cache .ruff_cache .pytest_cache .hypothesis .spendstream
