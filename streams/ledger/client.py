@@ -2,7 +2,8 @@
 
 Only this module imports clickhouse_connect. Everything here blocks; the event loop calls it in a thread.
 
-    Database(url)  url: `http(s)://user:password@host:8123/database` or `chdb:///absolute/directory`
+    Database(url)  url: `http(s)://user:password@host:8123/database` or `chdb:///absolute/directory`;
+                   `?ca_file=/path` names who signed an https server's certificate, where the system does not know
 
 Faults are sorted once, here: what may pass by itself is `Unavailable` (retry with back-off), what will not is
 `LedgerError`. chDB belongs to one process: a second one on the same directory must use the first one's HTTP port.
@@ -17,7 +18,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import clickhouse_connect
 import pyarrow as pa
@@ -29,6 +30,7 @@ from streams.errors import LedgerError, Unavailable, UsageError
 DATABASE = "spendstream"
 
 _TRANSIENT_CODES = frozenset({
+    75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR: the disk is full
     159,  # TIMEOUT_EXCEEDED
     202,  # TOO_MANY_SIMULTANEOUS_QUERIES
     209, 210,  # SOCKET_TIMEOUT, NETWORK_ERROR
@@ -56,6 +58,12 @@ class Database:
             raise UsageError(
                 f"{_without_password(url)!r} is no ClickHouse URL: use http(s)://host:8123 or chdb:///directory"
             )
+        options = dict(parse_qsl(self._url.query))
+        self._ca_file = options.pop("ca_file", None)
+        if options:
+            raise UsageError(f"a ClickHouse URL has no option {', '.join(sorted(options))}: there is ca_file")
+        if self._ca_file is not None and not Path(self._ca_file).is_file():
+            raise UsageError(f"ca_file of the ClickHouse URL: there is no file {self._ca_file}")
         path = self._url.path.strip("/")
         self.database = database or (path if path and not self.embedded else DATABASE)
         self._timeout_s = timeout_s
@@ -189,6 +197,7 @@ class Database:
             password=unquote(self._url.password or ""),
             database=name,
             autogenerate_session_id=False,
+            ca_cert=self._ca_file,
             connect_timeout=10,
             send_receive_timeout=int(self._timeout_s),
         )

@@ -44,6 +44,8 @@ class Mix:
     same_id_other_source: float = 0.005
     hour_late: float = 0.0
     """Calls whose time lies an hour behind the others'."""
+    day_ahead: float = 0.0
+    """Calls whose time lies a day ahead of the others'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ class Traffic:
         rng = self._random
         if self._mix.hour_late and rng.random() < self._mix.hour_late:
             return -3_600_000 - rng.randrange(60_000)
+        if self._mix.day_ahead and rng.random() < self._mix.day_ahead:
+            return 86_400_000
         draw = rng.random()
         if draw < 0.005:
             return -rng.randrange(7_200_000)

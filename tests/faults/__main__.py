@@ -19,10 +19,8 @@ from pathlib import Path
 
 from tests.crash.worker_process import ROOT
 from tests.faults.kinds import Scale
-from tests.faults.ledger import LedgerServer
-from tests.faults.matrix import FAULTS, Result, run
+from tests.faults.matrix import FAULTS, Result, ground, mend, run
 from tests.faults.table import write
-from tests.kafka.cluster import Cluster
 
 
 async def _all(root: Path, scale: Scale, only: str) -> tuple[list[Result], list[str]]:
@@ -30,18 +28,15 @@ async def _all(root: Path, scale: Scale, only: str) -> tuple[list[Result], list[
     failures: list[str] = []
     chosen = [fault for fault in FAULTS if only in fault.name and (scale.full or fault.in_short)]
     for nodes in sorted({fault.nodes for fault in chosen}):
-        with Cluster(root / f"kafka-{nodes}", nodes) as kafka, LedgerServer(root / f"ledger-{nodes}") as ledger:
+        with ground(root / f"of-{nodes}", nodes) as on:
             for fault in [fault for fault in chosen if fault.nodes == nodes]:
                 began = time.monotonic()
                 try:
-                    result = await run(fault, root, kafka, ledger, scale)
+                    result = await run(fault, on, scale)
                 except Exception:
                     failures.append(f"{fault.name}: {traceback.format_exc()}")
                     _say(f"{fault.name:20} FAILED after {time.monotonic() - began:.0f} s\n{failures[-1]}")
-                    for node in kafka.nodes:
-                        if not node.running:
-                            node.start()
-                            node.wait()
+                    mend(on)
                     continue
                 results.append(result)
                 verdict = result.verdict

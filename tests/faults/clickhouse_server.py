@@ -75,8 +75,13 @@ class Server:
     async def _statement(self, request: web.Request) -> web.StreamResponse:
         if not self._knows(request):
             return _failure(516, f"{self._user}: Authentication failed: password is incorrect. (AUTHENTICATION_FAILED)")
-        body = await request.read()
-        sql = request.query.get("query", "")
+        fields = dict(request.query)
+        body = b""
+        if request.content_type == "multipart/form-data":
+            fields |= {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        else:
+            body = await request.read()
+        sql = fields.get("query", "")
         data: bytes | None = None
         if sql:
             data = body or None
@@ -89,9 +94,7 @@ class Server:
         if met and "code" in self._order:
             return _failure(self._order["code"], "ordered by the test")
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(
-                self._pool, self._run, sql, data, dict(request.query)
-            )
+            answer = await asyncio.get_running_loop().run_in_executor(self._pool, self._run, sql, data, fields)
         except RuntimeError as error:  # chdb.ChdbError is one
             found = re.search(r"Code: (\d+)", str(error))
             return _failure(int(found.group(1)) if found else 1002, str(error))
@@ -113,7 +116,7 @@ class Server:
         kind, _, told = request.headers.get("Authorization", "").partition(" ")
         if kind == "Basic":
             name, _, password = base64.b64decode(told).decode().partition(":")
-        return hmac.compare_digest(f"{name}:{password}", f"{self._user}:{self._password}")
+        return hmac.compare_digest(f"{name}:{password}".encode(), f"{self._user}:{self._password}".encode())
 
     def _run(self, sql: str, data: bytes | None, query: dict[str, str]) -> web.Response:
         with contextlib.ExitStack() as stack:
@@ -182,6 +185,8 @@ def main() -> None:
     web.run_app(
         server.app(), host="127.0.0.1", port=options.port, ssl_context=tls, print=None, access_log=None,
         handler_cancellation=False,
+        max_line_size=1 << 20,
+        max_field_size=1 << 20,
     )  # fmt: skip
 
 

@@ -42,6 +42,8 @@ class Fault:
     workers: int = 1
     partitions: int = 4
     mix: Mix | None = None
+    network: bool = False
+    """Whether workers reach Kafka through a proxy."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     in_short: bool = True
     """Whether the short form has it; those that wait for time-outs are in the full one only."""

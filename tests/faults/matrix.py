@@ -3,18 +3,47 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.faults import of_brokers, of_ledger, of_workers
+from tests.faults import of_brokers, of_input, of_ledger, of_topics, of_workers
 from tests.faults.kinds import Fault, Scale
 from tests.faults.ledger import LedgerServer
+from tests.faults.proxy import Proxy
 from tests.faults.system import system
 from tests.faults.truth import Verdict
-from tests.kafka.cluster import Cluster
+from tests.kafka.cluster import Cluster, Listener
 
-FAULTS: Final = (*of_workers.FAULTS, *of_brokers.FAULTS, *of_ledger.FAULTS)
+FAULTS: Final = (
+    *of_workers.FAULTS,
+    *of_brokers.FAULTS,
+    *of_ledger.FAULTS,
+    *of_topics.FAULTS,
+    *of_input.FAULTS,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What systems are built on: brokers, with a proxy before the first, and the ledger's server."""
+
+    root: Path
+    kafka: Cluster
+    ledger: LedgerServer
+    network: Proxy
+
+
+@contextmanager
+def ground(root: Path, nodes: int) -> Iterator[Ground]:
+    """Start it all; whoever breaks some of it mends it."""
+    with Proxy(0) as network:
+        listener = Listener("PROXIED", advertised=[network.port] * nodes)
+        with Cluster(root / "kafka", nodes, listeners=[listener]) as kafka, LedgerServer(root / "ledger") as ledger:
+            network.target = kafka.ports("PROXIED")[0]
+            yield Ground(root, kafka, ledger, network)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,14 +60,35 @@ class Result:
     seconds: float
 
 
-async def run(fault: Fault, root: Path, kafka: Cluster, ledger: LedgerServer, scale: Scale) -> Result:
+async def run(fault: Fault, on: Ground, scale: Scale) -> Result:
     """Do one fault on a system of its own. AssertionError when something never recovers."""
     began = time.monotonic()
     async with system(
-        root, kafka, ledger, workers=fault.workers, partitions=fault.partitions, mix=fault.mix, **fault.settings
+        on.root,
+        on.kafka,
+        on.ledger,
+        workers=fault.workers,
+        partitions=fault.partitions,
+        mix=fault.mix,
+        network=on.network if fault.network else None,
+        **fault.settings,
     ) as here:
         everyone = here.workers
         await fault.inject(here, scale)
     assert here.verdict is not None
     restarts = [f"{worker.name}: {end}" for worker in everyone for end in worker.own_ends]
     return Result(fault, here.verdict, here.injected, here.recoveries, restarts, time.monotonic() - began)
+
+
+def mend(on: Ground) -> None:
+    """After a fault that failed: everything up again for the next one."""
+    on.network.mend()
+    on.network.delay_s = 0.0
+    for node in on.kafka.nodes:
+        if node.running:
+            node.resume()
+        else:
+            node.start()
+            node.wait()
+    on.ledger.stop()
+    on.ledger.start()

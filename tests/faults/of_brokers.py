@@ -64,6 +64,43 @@ async def rolled(here: System, scale: Scale) -> None:
             await in_sync(here)
 
 
+async def network_cut(here: System, scale: Scale) -> None:
+    """Connections between workers and the broker are reset and refused at random moments."""
+    assert here.network is not None
+    here.feed.flow(scale.rate)
+    await here.flowing()
+    for _ in range(scale.times(3, 20)):
+        await asyncio.sleep(here.random.uniform(0.2, 1.0))
+        here.network.cut()
+        await asyncio.sleep(here.random.uniform(0.2, 3.0))
+        here.network.mend()
+        await here.recovered()
+
+
+async def network_hung(here: System, scale: Scale) -> None:
+    """Connections between workers and the broker stay open and carry nothing, for longer than the session."""
+    assert here.network is not None
+    here.feed.flow(scale.rate)
+    await here.flowing()
+    for _ in range(scale.times(1, 5)):
+        await asyncio.sleep(1)
+        here.network.hang()
+        await asyncio.sleep(scale.seconds(8, 45))
+        here.network.mend()
+        await here.recovered()
+
+
+async def network_slow(here: System, scale: Scale) -> None:
+    """100 ms for each piece of data between workers and the broker, there and back."""
+    assert here.network is not None
+    here.feed.flow(scale.rate)
+    await here.flowing()
+    here.network.delay_s = 0.1
+    await asyncio.sleep(scale.seconds(4, 30))
+    await here.recovered()
+    here.network.delay_s = 0.0
+
+
 def back(node: Node) -> None:
     """Start a broker again and wait until it serves."""
     node.start()
@@ -101,6 +138,9 @@ async def _partitions(here: System) -> dict[int, tuple[int, int, int]]:
 FAULTS: Final = (
     Fault("broker killed", "kill -9 of the only broker, and back", killed),
     Fault("broker paused", "SIGSTOP of the only broker for longer than the workers' session", paused),
+    Fault("broker cut off", "connections of workers reset and refused at random moments", network_cut, network=True),
+    Fault("broker half-open", "connections of workers stay open and carry nothing", network_hung, network=True),
+    Fault("broker far away", "100 ms for each piece of data, both ways", network_slow, network=True),
     Fault("leader changes", "of three brokers, kill -9 of a leader; later it comes back", leader_killed, nodes=3),
     Fault("brokers rolled", "graceful restart of each of three brokers", rolled, nodes=3),
 )

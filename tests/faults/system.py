@@ -83,7 +83,7 @@ class Worker:
             assert self.life is not None
             if self.life.dead and self._wanted:
                 if not self._killing:
-                    self.own_ends.append(f"code {self.life.code}: {self.life.tail(6)}")
+                    self.own_ends.append(f"code {self.life.code}: {_reason(self.life)}")
                 self._killing = False
                 self._begin()
 
@@ -136,8 +136,11 @@ class System:
     traffic: Traffic
     feed: Feed
     partitions: int
+    usage_partitions: int
     settings: dict[str, Any]
     site: Site
+    network: Proxy | None = None
+    """Between workers and the first broker, where the fault wants it."""
     workers: list[Worker] = field(default_factory=list)
     injected: int = 0
     """How often the fault was done."""
@@ -145,7 +148,9 @@ class System:
     """Seconds, one for each fault that was waited out."""
     verdict: Verdict | None = None
     whole_log: bool = True
-    whole_usage: bool = True
+    """Whether the calls topic still holds all that was ever in it."""
+    excused: range = range(0)
+    """Calls that Kafka itself dropped before they were read."""
     random: random.Random = field(default_factory=lambda: random.Random(SEED))
     _lives: int = 0
 
@@ -196,7 +201,7 @@ class System:
         await self.reaches(dict(self.feed.ends) or {0: 1}, READY_S)
 
     async def recovered(self) -> float:
-        """The fault is over: note the seconds until calls that are sent from now on are in the ledger, backlog and all."""
+        """The fault is over: note the seconds until calls sent from now on are in the ledger, backlog and all."""
         began = time.monotonic()
         self.injected += 1
         before = dict(self.feed.ends)
@@ -234,8 +239,8 @@ class System:
         await self.settled()
         codes = {worker.name: await worker.stop() for worker in self.workers}
         self.verdict = await judge(
-            self.kafka.bootstrap, self.ledger_url, self.traffic, self.partitions,
-            whole_log=self.whole_log, whole_usage=self.whole_usage,
+            self.kafka.bootstrap, self.ledger_url, self.traffic, self.partitions, self.usage_partitions,
+            whole_log=self.whole_log, excused=self.excused,
         )  # fmt: skip
         self.verdict.faults += [f"{name} stopped with code {code}" for name, code in codes.items() if code]
         return self.verdict
@@ -250,12 +255,12 @@ async def system(
     workers: int = 1,
     partitions: int = 4,
     mix: Mix | None = None,
-    broker_url: str = "",
+    network: Proxy | None = None,
     **settings: Any,
 ) -> AsyncIterator[System]:
-    """A system on fresh topics and a fresh database. `settings`: of all workers; `broker_url`: as they reach Kafka."""
+    """A system on fresh topics and a fresh database. `settings`: of all workers; `network`: their way to Kafka."""
     name = f"faults_{next(_numbers)}"
-    site = Site(root / name, broker_url or kafka.bootstrap, partitions)
+    site = Site(root / name, f"127.0.0.1:{network.port}" if network else kafka.bootstrap, partitions)
     site.root.mkdir(parents=True)
     traffic = Traffic(SEED, partitions, mix)
     with Proxy(ledger.port) as proxy:
@@ -269,7 +274,9 @@ async def system(
         }
         await fresh_topics(kafka, partitions)
         async with Feed(kafka.bootstrap, traffic) as feed:
-            here = System(name, site.root, kafka, ledger, proxy, traffic, feed, partitions, common, site)
+            here = System(
+                name, site.root, kafka, ledger, proxy, traffic, feed, partitions, partitions, common, site, network
+            )
             try:
                 for _ in range(workers):
                     here.add_worker()
@@ -278,6 +285,14 @@ async def system(
             finally:
                 for worker in here.workers:
                     worker.destroy()
+
+
+def _reason(life: Life) -> str:
+    """Why a worker ended by itself: the first error that it logged, else its last words."""
+    for line in life.log.read_text("utf-8", "replace").splitlines():
+        if '"level": "error"' in line or line.startswith(("Traceback", "Error")):
+            return line[:1500]
+    return life.tail(6)
 
 
 async def until(condition: Callable[[], bool], timeout_s: float = 120.0, pause_s: float = 0.02) -> None:
