@@ -33,7 +33,7 @@ from streams.controls.duty import ControlDuty, Publish
 from streams.controls.http import ControlHttp
 from streams.controls.publish import ControlSender
 from streams.duties import Duties, Duty
-from streams.errors import SpendstreamError
+from streams.errors import LedgerError, SpendstreamError, Unavailable
 from streams.http.access import access_of
 from streams.kafka_admin import ensure_topics, topic_spec
 from streams.ledger.client import Database
@@ -50,6 +50,7 @@ from streams.outcomes.watch import QualityWatch
 from streams.page import page_routes
 from streams.rating.watch import PriceWatch
 from streams.repair.http import RepairRoutes
+from streams.repair.orders import open_orders
 from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
 from streams.usage.room import UsageRoom
@@ -66,6 +67,10 @@ USAGE_RETENTION_MS = 24 * 3600 * 1000
 _GC_THRESHOLDS = (100_000, 20, 100)
 """A call makes a few dozen objects and no cycle; with Python's default thresholds the collector takes a fifth of the
 worker's time looking for one. Cycles (exceptions, closed connections) are still found, every few seconds."""
+
+
+_LISTEN_S = 3.0
+"""How often to look whether the log is to be read again: a question of a millisecond."""
 
 
 def meter_options(settings: Settings, worker_id: str) -> MeterOptions:
@@ -160,6 +165,9 @@ class Worker:
         )
         self.http_address: tuple[str, int] | None = None
         self._running: asyncio.Task[None] | None = None
+        self.wants_restart = False
+        """It stopped because its partitions are to be read again: begin with another worker (`streams.keeper`)."""
+        self._listening: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Bring tables and topics up to date, listen, and join the group."""
@@ -201,6 +209,7 @@ class Worker:
             log.warning("topic differs", difference=difference)
         self.http_address = await self._http.start(settings.http_host, settings.http_port)
         self._running = asyncio.create_task(self._run())
+        self._listening = asyncio.create_task(self._listen())
         gc.freeze()
         log.info(
             "worker started", worker=self.worker_id, broker=settings.broker_url, http="{}:{}".format(*self.http_address)
@@ -242,6 +251,22 @@ class Worker:
             self._fault = error
         self._over.set()
 
+    async def _listen(self) -> None:
+        """Stop, to begin again, when somebody asks to read partitions of this worker again."""
+        while True:
+            await asyncio.sleep(_LISTEN_S)
+            try:
+                wanted = await asyncio.to_thread(open_orders, self.database)
+            except Unavailable:
+                continue
+            except LedgerError as error:
+                log.warning("cannot look for requests to read again", error=str(error))
+                continue
+            if wanted & set(self.meter.owned):
+                self.wants_restart = True
+                self._over.set()
+                return
+
     def request_stop(self) -> None:
         """Ask for a graceful stop; `stopped` returns."""
         self._over.set()
@@ -255,6 +280,8 @@ class Worker:
     async def stop(self) -> None:
         """Flush, acknowledge, commit, leave. After a fault only leave."""
         self._over.set()
+        if self._listening is not None:
+            self._listening.cancel()
         if self._fault is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(60):

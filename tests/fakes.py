@@ -181,6 +181,9 @@ class FakeLedger:
         self.journal.append(("position", partition))
         return self.positions.get(partition)
 
+    def reread(self, partition: int, incarnation: int, through: int) -> None:
+        """Nobody asks."""
+
     def record_start(self, partition: int, epoch: int, incarnation: int, offset: int, worker: str, note: str) -> None:
         self.journal.append(("start", partition, epoch, incarnation, offset, note))
 

@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS replays
     replay_id          String,
     from_time          DateTime64(3, 'UTC') COMMENT 'the time that was asked for',
     by                 String,
-    asked_at           DateTime64(3, 'UTC')
+    asked_at           DateTime64(3, 'UTC') DEFAULT now64(3)
 )
 ENGINE = MergeTree
 ORDER BY (partition, after_incarnation)

@@ -64,7 +64,7 @@ async def target(embedded: Path | None, settings: Settings) -> AsyncIterator[Tar
     try:
         await system.worker.wait_ready(READY_S)
         ledger = HttpLedger(f"http://{system.running.clickhouse}/{DATABASE}")
-        yield Target(system.running.broker, ledger, LedgerMarks(system.database), system.worker.stopped)
+        yield Target(system.running.broker, ledger, LedgerMarks(system.database), system.stopped)
     finally:
         exit_within(STOP_S, "the embedded system did not stop")
         await system.stop()

@@ -22,6 +22,7 @@ from streams.embedded.broker import Broker
 from streams.embedded.clickhouse_http import ClickHouseHttp
 from streams.embedded.directory import Running, own
 from streams.embedded.engine import ChdbEngine
+from streams.keeper import Keeper
 from streams.ledger.client import DATABASE, Database
 from streams.worker import Worker
 
@@ -35,9 +36,9 @@ RETENTION_HOURS = 1.0
 class EmbeddedSystem:
     """See the module. `worker`, `database` and `running` are there once it is started."""
 
-    worker: Worker
     database: Database
     running: Running
+    _keeper: Keeper
 
     def __init__(self, root: Path, settings: Settings, *, broker_port: int = 0, clickhouse_port: int = 0) -> None:
         """`settings`: broker and ledger addresses in it are replaced by the directory's own; ports 0 pick free ones."""
@@ -73,9 +74,9 @@ class EmbeddedSystem:
             endpoint = ClickHouseHttp(engine, "127.0.0.1", self._clickhouse_port)
             host, port = await endpoint.start()
             stack.push_async_callback(endpoint.stop)
-            self.worker = Worker(settings, self.database)
-            await self.worker.start()
-            stack.push_async_callback(self.worker.stop)
+            self._keeper = Keeper(settings, self.database)
+            await self._keeper.start()
+            stack.push_async_callback(self._keeper.stop)
             assert self.worker.http_address is not None
             self.running = Running(
                 pid=os.getpid(),
@@ -89,6 +90,15 @@ class EmbeddedSystem:
         except BaseException:
             await stack.aclose()
             raise
+
+    @property
+    def worker(self) -> Worker:
+        """The worker that runs now."""
+        return self._keeper.worker
+
+    async def stopped(self) -> None:
+        """Wait for the worker's end, and let it begin again where it wants that; raises what ended it."""
+        await self._keeper.stopped()
 
     async def stop(self) -> None:
         """Stop all in reverse order: worker (flushes), endpoint, ledger, broker (saves its topics), directory."""

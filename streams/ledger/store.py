@@ -24,7 +24,9 @@ import pyarrow as pa
 from streams.errors import LedgerError, Unavailable
 from streams.ledger.client import Database
 from streams.meter.pages import MEASURES, PICO
+from streams.meter.reread import Reread
 from streams.meter.sums import CellKey
+from streams.repair.orders import reread_of
 from streams.usage.windows import MOST_ROWS, TooManyRows, WindowRow
 
 INSERT_MARK = "spendstream_intake"
@@ -139,6 +141,10 @@ class LedgerStore:
             Witness(int(item), str(id_), _ms(arrived_at), str(outcome)),
             max(0, max(_ms(row[3]) for row in rows)),
         )
+
+    def reread(self, partition: int, incarnation: int, through: int) -> Reread | None:
+        """Whether somebody asked to read a partition again (`streams.repair.orders`), None when nobody did."""
+        return reread_of(self.database, partition, incarnation, through)
 
     def owners(self) -> dict[int, int]:
         """The epoch that may write, by partition."""

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from streams.meter.decode import Reject, decode
 from streams.meter.dedupe import IdentityWindow, identities
 from streams.meter.price import Pricer
+from streams.meter.reread import KnownRejects
 from streams.meter.route import MOVED_HEADER, Router, key_of
 from streams.meter.rows import CALL, DUPLICATE, GAP, MOVED, CallColumns, Coded, Metered, Refused
 from streams.meter.sums import Cells
@@ -68,6 +69,8 @@ class PartitionMeter:
         """The newest event time of the partition's calls, epoch ms; None before the first."""
         self.owed: list[Refused] = []
         """Rows that the next batch writes: what the log had lost when the partition was taken over."""
+        self.known_rejects: KnownRejects | None = None
+        """While the log is read again: rejects that the ledger has of it."""
 
     def decode(self, batch: RecordBatch, router: Router) -> Arrived:
         """Values to calls and rejects, each with its place in the log."""
@@ -151,12 +154,16 @@ class PartitionMeter:
             refused=[
                 *self._take_owed(),
                 *_gaps(arrived.offsets, expected_offset, arrived.arrived),
-                *(
-                    Refused.of(reject, int(arrived.offsets[reject.record]), int(arrived.arrived[reject.record]))
-                    for reject in arrived.rejects
-                ),
+                *self._refused(arrived),
             ],
         )
+
+    def _refused(self, arrived: Arrived) -> list[Refused]:
+        rows = [
+            Refused.of(reject, int(arrived.offsets[reject.record]), int(arrived.arrived[reject.record]))
+            for reject in arrived.rejects
+        ]
+        return rows if self.known_rejects is None else [self.known_rejects.known(row) for row in rows]
 
     def _take_owed(self) -> list[Refused]:
         owed, self.owed = self.owed, []

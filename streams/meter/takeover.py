@@ -6,6 +6,8 @@ The order is the correctness:
     3. position  the ledger's last offset of the partition; only now is it final
     4. witness   does the log still hold that record? If not, the topic was made again: a new incarnation begins, and
                  its offsets are not skipped because the old ones' were read
+       Somebody may have asked to read the log again (`streams.repair`): that is a new incarnation too, so that every
+       row still has its own place, and what the ledger holds of it becomes duplicates
     5. rebuild   the identities of recent calls; sums need none (older cells are asked of the ledger)
     6. re-emit   the cells of rows whose offsets were never committed: their usage may not have been published
     7. consume   from the ledger's position, not from the group's
@@ -38,7 +40,7 @@ class Taken:
     repeat: list[CellKey]
     """Cells to publish again."""
     note: str
-    """Why a new incarnation began; empty when none did."""
+    """Why a new incarnation began; empty when none did, or the first."""
 
 
 async def take_over(
@@ -62,9 +64,14 @@ async def take_over(
     position = await asyncio.to_thread(store.position, partition)
 
     first, end = bounds
-    note = "" if position is None else await _other_log(consumer, tp, position, first, end)
+    other_log = note = "" if position is None else await _other_log(consumer, tp, position, first, end)
+    newest_life, through = (position.incarnation, position.through) if position else (0, -1)
+    reread = await asyncio.to_thread(store.reread, partition, newest_life, through)
     owed: list[Refused] = []
-    if position is None or note:
+    if reread is not None and reread.start_offset is not None and not other_log:
+        incarnation, note = newest_life + 1, reread.note
+        start = min(max(first, reread.start_offset), end)
+    elif position is None or other_log:
         incarnation = (position.incarnation if position else 0) + 1
         start = first
     else:
@@ -90,13 +97,15 @@ async def take_over(
     # Nothing newer than the newest call is in the ledger, so cells after it start from zero in memory.
     cells = Cells(usage_cells, cold_below=newest_ms // 1000 + 1 if newest_ms else 0)
     repeat: list[CellKey] = []
-    if position is not None and not note:
+    if position is not None and not other_log:
         # Commits are a second apart, so far fewer calls than this are uncommitted; a group without a commit (a new
         # group id) does not say the whole ledger again.
         first_unsaid = max(committed or 0, position.through - _MOST_UNCOMMITTED)
-        repeat = await asyncio.to_thread(store.touched_cells, partition, incarnation, first_unsaid)
+        repeat = await asyncio.to_thread(store.touched_cells, partition, position.incarnation, first_unsaid)
     meter = PartitionMeter(partition, incarnation, epoch, window, cells, newest_ms or None)
     meter.owed = owed
+    if reread is not None and not other_log and len(reread.rejects):
+        meter.known_rejects = reread.rejects
     return Taken(meter, start, repeat, note)
 
 
@@ -114,7 +123,7 @@ async def _other_log(consumer: Consumer, tp: TP, position: Position, first: int,
         return f"the log has no record at {position.through}, where the ledger has one: the topic was made again"
     if record.timestamp != witness.arrived_at_ms:
         return f"the record at {position.through} has another timestamp than the ledger's: the topic was made again"
-    if witness.outcome != "reject":
+    if witness.id:  # a reject has none, nor has one that was read again
         found = decode([record.value], [record.timestamp])
         ids = {index: call.id for index, call in zip(found.index, found.calls, strict=True)}
         if ids.get(witness.item) != witness.id:

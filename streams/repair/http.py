@@ -27,7 +27,6 @@ class _RetriedBody(msgspec.Struct, forbid_unknown_fields=True):
 
 class _AskedBody(msgspec.Struct, forbid_unknown_fields=True):
     replay_id: str
-    at_ms: int
     from_ms: int
     rows: list[Asked]
 
@@ -57,7 +56,7 @@ class RepairRoutes:
     async def _replays(self, request: web.Request) -> web.Response:
         body = _read(await request.read(), _AskedBody)
         by = caller_of(request).name
-        await asyncio.to_thread(self._marks.asked, body.replay_id, by, body.at_ms, body.from_ms, _few(body.rows))
+        await asyncio.to_thread(self._marks.asked, body.replay_id, by, body.from_ms, _few(body.rows))
         return _json({"written": len(body.rows)})
 
 

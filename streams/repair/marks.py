@@ -48,7 +48,7 @@ class Marks(Protocol):
         """Rejects that were sent again, at most `MOST`."""
         ...
 
-    def asked(self, replay_id: str, by: str, at_ms: int, from_ms: int, rows: Sequence[Asked]) -> None:
+    def asked(self, replay_id: str, by: str, from_ms: int, rows: Sequence[Asked]) -> None:
         """Partitions to be read again."""
         ...
 
@@ -64,10 +64,10 @@ class LedgerMarks:
         said = {"retry_id": ("String", retry_id), "fix": ("String", fix), "by": ("String", by)}
         self._insert("reject_retries", retry_id, rows, said, {"retried_at": at_ms})
 
-    def asked(self, replay_id: str, by: str, at_ms: int, from_ms: int, rows: Sequence[Asked]) -> None:
+    def asked(self, replay_id: str, by: str, from_ms: int, rows: Sequence[Asked]) -> None:
         """See `Marks`."""
         said = {"replay_id": ("String", replay_id), "by": ("String", by)}
-        self._insert("replays", replay_id, rows, said, {"from_time": from_ms, "asked_at": at_ms})
+        self._insert("replays", replay_id, rows, said, {"from_time": from_ms})
 
     def _insert(
         self,
@@ -102,9 +102,9 @@ class WorkerMarks:
         """See `Marks`."""
         self._post("/v1/repair/retried", {"retry_id": retry_id, "fix": fix, "at_ms": at_ms}, rows)
 
-    def asked(self, replay_id: str, by: str, at_ms: int, from_ms: int, rows: Sequence[Asked]) -> None:
+    def asked(self, replay_id: str, by: str, from_ms: int, rows: Sequence[Asked]) -> None:
         """See `Marks`."""
-        self._post("/v1/repair/replays", {"replay_id": replay_id, "at_ms": at_ms, "from_ms": from_ms}, rows)
+        self._post("/v1/repair/replays", {"replay_id": replay_id, "from_ms": from_ms}, rows)
 
     def _post(self, path: str, said: dict[str, Any], rows: Sequence[Retried] | Sequence[Asked]) -> None:
         status, body = ask(self._worker, "POST", path, said | {"rows": [asdict(row) for row in rows]})

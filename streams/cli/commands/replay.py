@@ -54,6 +54,12 @@ class Speed(click.ParamType):
     "--stall-seconds", type=click.FloatRange(min=1), default=120.0, show_default=True,
     help="Give up when calls wait and no worker has written anything for so long.",
 )  # fmt: skip
+@click.option(
+    "--topic", is_flag=False, flag_value="spendstream.calls", metavar="[NAME]",
+    help="Instead of files: read the topic itself again into the ledger, from --from TIME on.",
+)  # fmt: skip
+@click.option("--from", "from_", metavar="TIME", help="Of --topic: RFC 3339, a day (UTC), or `start`.")
+@click.option("--as-far-as-it-goes", is_flag=True, help="Of --topic: also when retention took records since TIME.")
 @config_option()
 @json_option()
 @click.pass_context
@@ -62,6 +68,9 @@ def command(
     files: tuple[str, ...],
     embedded: Path | None,
     outcomes: tuple[str, ...],
+    topic: str | None,
+    from_: str | None,
+    as_far_as_it_goes: bool,
     speed: float | None,
     shuffle: bool,
     seed: int,
@@ -79,12 +88,16 @@ def command(
     DIR is in use, the instance that runs there gets the calls). Without it, calls go to SPENDSTREAM_BROKER_URL,
     and workers must be running there.
 
+    With --topic the workers read what Kafka still has once more, from TIME on: after rows of the ledger were lost, or
+    for calls that an older version refused. What the ledger has becomes duplicates, and nothing counts twice.
+
     \b
     Examples:
       spendstream replay calls.jsonl.gz --embedded spend
       spendstream replay day1.jsonl day2.jsonl --embedded spend --speed 60
       zcat *.gz | spendstream replay - --embedded spend --json
       spendstream replay calls.jsonl.gz --outcomes outcomes.jsonl --embedded spend
+      spendstream replay --from 2026-03-01 --topic
     """
     from streams.cli import stopping
     from streams.cli.output import one_json, result_only
@@ -92,6 +105,11 @@ def command(
     from streams.replay.lines import check_sources
     from streams.replay.run import ReplayPlan
 
+    if topic is not None or from_ is not None or as_far_as_it_goes:
+        if files or outcomes or shuffle or speed is not None:
+            raise click.UsageError("--topic reads the log: leave FILES, --outcomes, --speed and --shuffle away")
+        _topic(ctx, embedded, settings_of(config), topic, from_, as_far_as_it_goes, stall_seconds, as_json)
+        return
     if shuffle and speed is not None:
         raise click.UsageError("--shuffle has no order to keep time by: leave --speed away")
     if not files and not outcomes:
@@ -110,6 +128,28 @@ def command(
             say("\n".join([*([_in_words(result)] if result else []), *([loaded.in_words()] if loaded else [])]))
     if (result and result.refused) or (loaded and loaded.refused):
         ctx.exit(1)
+
+
+def _topic(
+    ctx: click.Context,
+    embedded: Path | None,
+    settings: Settings,
+    topic: str | None,
+    from_: str | None,
+    as_far_as_it_goes: bool,
+    stall_s: float,
+    as_json: bool,
+) -> None:
+    from streams.cli import rereading, stopping
+    from streams.cli.output import one_json, result_only
+    from streams.logs import configure_logs
+
+    from_ms = rereading.check(topic, from_)
+    with result_only() as say:
+        configure_logs("debug" if ctx.find_root().params.get("debug") else "warning", settings.log_format)
+        work = rereading.read_again(embedded, settings, from_ms, as_far_as_it_goes=as_far_as_it_goes, stall_s=stall_s)
+        result = stopping.run(work)
+        say(one_json(result.as_json()) if as_json else rereading.in_words(result))
 
 
 async def _replay(

@@ -106,11 +106,11 @@ async def _serve(
 ) -> None:
     from streams.cli.stopping import exit_within
 
-    system, worker, close = await _started(settings, embedded, broker_port, clickhouse_port)
+    system, close = await _started(settings, embedded, broker_port, clickhouse_port)
     faulty = True
     try:
         asked = asyncio.ensure_future(stop.wait())
-        over = asyncio.ensure_future(worker.stopped())
+        over = asyncio.ensure_future(system.stopped())
         both: set[asyncio.Future[Any]] = {asked, over}
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
         if over.done():
@@ -125,21 +125,21 @@ async def _serve(
 
 
 async def _started(settings: Settings, embedded: Path | None, broker_port: int, clickhouse_port: int) -> Any:
-    """(what to stop, the worker, what to close after)."""
+    """(what runs, what to close after)."""
     if embedded is not None:
         from streams.embedded.system import EmbeddedSystem
 
         system = EmbeddedSystem(embedded, settings, broker_port=broker_port, clickhouse_port=clickhouse_port)
         await system.start()
-        return system, system.worker, lambda: None
+        return system, lambda: None
+    from streams.keeper import Keeper
     from streams.ledger.client import Database
-    from streams.worker import Worker
 
     database = await asyncio.to_thread(Database, settings.clickhouse_url.get_secret_value(), create=True)
     try:
-        worker = Worker(settings, database)
-        await worker.start()
+        keeper = Keeper(settings, database)
+        await keeper.start()
     except BaseException:
         database.close()
         raise
-    return worker, worker, database.close
+    return keeper, database.close

@@ -1,0 +1,76 @@
+"""The mode `replay --from TIME --topic` of the command `replay`: reads the log again, see `streams.repair.reread`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from streams.errors import UsageError
+
+if TYPE_CHECKING:
+    from streams.config import Settings
+    from streams.repair.reread import RereadResult
+
+
+def instant_of(text: str) -> int:
+    """Epoch ms of `--from`: RFC 3339 with a zone, a day (UTC), or `start`. Raises `UsageError`."""
+    from schemas.times import parse_rfc3339
+
+    if text == "start":
+        return 0
+    found = parse_rfc3339(text)
+    if found is None:
+        try:
+            found = round(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1000)
+        except ValueError:
+            raise UsageError(
+                f"--from {text!r}: say RFC 3339 with a zone (2026-03-01T00:00:00Z), a day, or `start`"
+            ) from None
+    return found
+
+
+def check(topic: str | None, from_: str | None) -> int:
+    """Epoch ms of `--from`. Raises `UsageError` when the two options do not go together."""
+    from streams import topics
+
+    if topic is None:
+        raise UsageError("--from belongs to --topic: `spendstream replay --from TIME --topic`")
+    if topic != topics.CALLS:
+        raise UsageError(f"--topic {topic!r}: only {topics.CALLS} can be read again; the others are made of it")
+    if from_ is None:
+        raise UsageError("--topic needs --from TIME, or --from start for all that the log has")
+    return instant_of(from_)
+
+
+async def read_again(
+    embedded: Path | None, settings: Settings, from_ms: int, *, as_far_as_it_goes: bool, stall_s: float
+) -> RereadResult:
+    """Ask, wait, count."""
+    import getpass
+
+    from streams.cli.repairing import target
+    from streams.cli.target import unless
+    from streams.repair.reread import reread
+
+    async with target(embedded, settings) as to:
+        work = reread(
+            to.broker_url, to.ledger, to.marks, from_ms,
+            by=getpass.getuser(), as_far_as_it_goes=as_far_as_it_goes, stall_s=stall_s,
+        )  # fmt: skip
+        return await unless(to.failed, work)
+
+
+def in_words(result: RereadResult) -> str:
+    """For people."""
+    told = result.as_json()
+    return "\n".join(
+        [
+            f"{result.records:,} records of {result.partitions} partitions read again (replay {result.replay_id})",
+            f"  new         {told['new']:>16,}",
+            f"  duplicates  {told['duplicates']:>16,}  (the ledger had them)",
+            f"  rejected    {told['rejected']:>16,}",
+            *([f"  moved       {told['moved']:>16,}"] if told["moved"] else []),
+            f"the ledger holds {result.calls:,} calls, {result.calls_before:,} before",
+        ]
+    )
