@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from streams.demo.flagged import Flag, flags
 from streams.top import read
 from streams.top.figures import Arrivals, By, Line, Point, RunSpend, Scope, Totals
 
@@ -35,6 +36,8 @@ class Figures:
     tiers: tuple[Line, ...] = ()
     trend: tuple[Point, ...] = ()
     runs: dict[str, RunSpend] = field(default_factory=dict)
+    flags: tuple[Flag, ...] = ()
+    """What the worker took for a runaway."""
 
 
 class Looker:
@@ -47,6 +50,7 @@ class Looker:
         self._run_ids = run_ids
         self._totals = Totals()
         self._lines: dict[By, dict[str, Line]] = {}
+        self._flagged: frozenset[str] = frozenset()
         self._recent: deque[tuple[int, Decimal]] = deque()
 
     def before(self) -> Totals:
@@ -55,6 +59,7 @@ class Looker:
         if self._totals.calls:
             for by in ("agent_id", "team_id", "tier"):
                 self._lines[by] = {line.key: line for line in read.groups(self._reader, self._scope, by, limit=10_000)}
+            self._flagged = frozenset(flag.id for flag in self._flags())
         return self._totals
 
     def rows(self) -> int:
@@ -81,7 +86,12 @@ class Looker:
             tiers=self.groups("tier"),
             trend=tuple(read.trend(self._reader, self._scope, step_s)),
             runs=read.runs(self._reader, self._scope, self._run_ids),
+            flags=self._flags(),
         )
+
+    def _flags(self) -> tuple[Flag, ...]:
+        found = flags(self._reader, self._scope.from_ms, self._scope.to_ms)
+        return tuple(flag for flag in found if flag.id not in self._flagged)
 
     def groups(self, by: By) -> tuple[Line, ...]:
         """Spend by one column since `before`, the greatest first."""

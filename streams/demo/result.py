@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
+from streams.demo.flagged import Flag, flag_of
 from streams.demo.runaways import Runaway
 from streams.ledger.audit import AuditReport
 from streams.top.figures import Arrivals, Line, RunSpend, Totals
@@ -32,7 +34,10 @@ class DemoResult:
     setup_seconds: float
     first_figure_seconds: float
     """From the end of the set-up until the first call was seen in the ledger."""
-    incidents: list[dict[str, Any]] = field(default_factory=list)
+    flags: tuple[Flag, ...] = ()
+    """Incidents that the worker opened."""
+    run_ids: Mapping[Runaway, str] = field(default_factory=dict)
+    """As in the ledger."""
 
     @property
     def ok(self) -> bool:
@@ -53,7 +58,7 @@ class DemoResult:
             "cost_usd": usd(totals.cost_usd),
             "by_tier": {line.key: _spend(line) for line in self.tiers},
             "by_team": {line.key: _spend(line) for line in self.teams},
-            "incidents": self.incidents,
+            "incidents": [flag.as_json() for flag in self.flags],
             "from_ms": self.from_ms,
             "to_ms": self.to_ms,
             "seconds": round(self.seconds, 3),
@@ -65,7 +70,8 @@ class DemoResult:
                 {
                     "kind": runaway.kind,
                     "agent_id": runaway.agent.agent_id,
-                    "run_id": runaway.run_id,
+                    "run_id": self.run_ids.get(runaway, runaway.run_id),
+                    "incident": flag.id if (flag := flag_of(runaway, self.run_ids, self.flags)) else None,
                     "starts_ms": runaway.starts_ms,
                     "calls": spend.calls,
                     "cost_usd": usd(spend.cost_usd),

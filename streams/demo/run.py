@@ -137,6 +137,8 @@ async def run_demo(
         audit=report,
         seconds=seconds,
         setup_seconds=setup_s,
+        flags=figures.flags,
+        run_ids=stage.run_ids,
         first_figure_seconds=seconds if stage.first_figure_s is None else stage.first_figure_s,
     )
 

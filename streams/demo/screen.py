@@ -16,6 +16,7 @@ from rich.text import Text
 
 from streams.demo.company import NAME
 from streams.demo.figures import STEPS, Figures
+from streams.demo.flagged import flag_of
 from streams.demo.run import Stage
 from streams.demo.runaways import Runaway
 from streams.top.figures import Line, Point
@@ -209,10 +210,17 @@ def _runaway(runaway: Runaway, stage: Stage, now_ms: int) -> Text:
     over = now_ms >= runaway.starts_ms + runaway.length_ms
     said = runaway.says(now_ms)
     line = Text.assemble(("ended " if over else "now   ", "dim" if over else "bold red"), (said, "dim" if over else ""))
+    line.no_wrap, line.overflow = True, "ellipsis"
     if spend is not None:
         agents = f", {spend.agents:,} agents" if spend.agents > 1 else ""
         line.append(f"  ${money(spend.cost_usd)}", "dim" if over else "bold red")
         line.append(f" in {spend.calls:,} calls{agents}", "dim")
+    flag = flag_of(runaway, stage.run_ids, stage.figures.flags) if stage.figures else None
+    if flag is not None:
+        line.append("  flagged", "bold yellow" if not over else "dim")
+        line.append(
+            f" {flag.kind.replace('_', ' ')} after {flag.calls_before:,} calls, ${money(flag.cost_before_usd)}", "dim"
+        )
     return line
 
 

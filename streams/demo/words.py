@@ -7,9 +7,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from streams.demo.company import NAME
+from streams.demo.flagged import flag_of
 from streams.demo.result import DemoResult, usd
 from streams.demo.run import Stage
-from streams.demo.runaways import Runaway
+from streams.demo.runaways import SAYS, Runaway
 from streams.top.figures import Line
 from streams.top.shown import count, money
 
@@ -25,6 +26,7 @@ class Teller:
         self._doing = ""
         self._said_at = -EVERY_S
         self._announced: set[Runaway] = set()
+        self._flagged: set[str] = set()
         self._where = False
 
     def news(self) -> list[str]:
@@ -46,6 +48,10 @@ class Teller:
                 lines.append(f"in {max(0.0, ahead):.0f} s: {runaway.says(runaway.starts_ms - 1)}")
         elapsed = stage.routers.elapsed_s
         figures = stage.figures
+        for flag in figures.flags if figures is not None else ():
+            if flag.id not in self._flagged:
+                self._flagged.add(flag.id)
+                lines.append(f"{flag.severity}: {flag.kind.replace('_', ' ')} by {flag.agent_id}: {flag.evidence}")
         if figures is not None and figures.totals.calls and elapsed - self._said_at >= EVERY_S:
             self._said_at = elapsed
             totals = figures.totals
@@ -77,6 +83,7 @@ def summary(result: DemoResult, kept: Path | None) -> str:
         spent = sum((spend.cost_usd for _, spend in result.runaways), start=totals.cost_usd * 0)
         share = f" ({spent / totals.cost_usd:.0%} of all)" if totals.cost_usd else ""
         lines.append(f"  runaways    ${money(spent)} in {len(result.runaways)} runs{share}")
+        lines += _flags(result)
     delay = result.arrivals
     if delay.delay_p50_ms is not None and delay.delay_p99_ms is not None:
         lines.append(f"  to ledger   p50 {delay.delay_p50_ms / 1000:.2f} s, p99 {delay.delay_p99_ms / 1000:.2f} s")
@@ -92,6 +99,23 @@ def summary(result: DemoResult, kept: Path | None) -> str:
             f"  spendstream sql --embedded {kept} 'SELECT agent_id, sum(cost_usd) FROM calls GROUP BY agent_id'",
         ]
     return "\n".join(lines)
+
+
+def _flags(result: DemoResult) -> list[str]:
+    lines, about = [], set()
+    for runaway, spend in result.runaways:
+        flag = flag_of(runaway, result.run_ids, result.flags)
+        said = "not flagged"
+        if flag is not None:
+            about.add(flag.id)
+            kind, cost = flag.kind.replace("_", " "), money(flag.cost_before_usd)
+            said = f"flagged as {kind} after {flag.calls_before:,} calls, ${cost}"
+        who = f"{runaway.agent.agent_id} {SAYS[runaway.kind][2]}"
+        lines.append(f"    {who}: {spend.calls:,} calls, ${money(spend.cost_usd)}; {said}")
+    others = [flag for flag in result.flags if flag.id not in about]
+    if others:
+        lines.append(f"    {len(others)} more: " + ", ".join(f"{flag.kind} of {flag.agent_id}" for flag in others[:6]))
+    return lines
 
 
 def _spends(title: str, groups: Sequence[Line]) -> list[str]:
