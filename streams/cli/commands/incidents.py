@@ -161,7 +161,8 @@ def _shown(found: Mapping[str, Any], embedded: Path | None) -> str:
         *(f"  also    {kind}: {words}" for kind, words in one["kinds"].items() if kind != one["kind"]),
         f"  who     {_who(one)}",
         f"  since   {_short(one['first_abnormal_at'])} (call {one['first_call_id']})",
-        f"  noticed {_short(one['opened_at'])}, after {one['calls_before_open']:,} calls and {_dollars(one['cost_before_open_usd'])}",
+        f"  noticed {_short(one['opened_at'])}, after {one['calls_before_open']:,} calls and "
+        f"{_dollars(one['cost_before_open_usd'])}",
         f"  so far  {one['calls']:,} calls, {_dollars(one['cost_usd'])}"
         + (f"; over since {_short(one['resolved_at'])}" if one["resolved_at"] else ""),
     ]
