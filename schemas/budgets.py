@@ -17,7 +17,8 @@
     period = "day"
     each = "agent"                       # one budget of 40 for every agent (tenant, team, tier, model, key or run)
     hard = true
-    at_limit = "throttle"                # "tell" (nobody is stopped), "throttle" or "block"
+    at_limit = "throttle"                # "tell" (nobody is stopped), "throttle" or "block": of agents, keys and runs;
+    rate_per_minute = 6                  # calls that a throttle lets through
 
     [[budget.burn]]                      # in place of the usual pairs of windows (docs/budgets.md)
     long_hours = 6
@@ -41,6 +42,9 @@ from schemas.base import NO_NUL
 DIMENSIONS: Final = ("tenant", "team", "agent", "tier", "model", "key", "run")
 """What a budget may be limited to."""
 
+LIMITED: Final[tuple[Literal["agent", "key", "run"], ...]] = ("run", "agent", "key")
+"""What routers can be asked to hold back."""
+
 Dimension = Literal["tenant", "team", "agent", "tier", "model", "key", "run"]
 PeriodName = Literal["day", "week", "month"]
 SeverityName = Literal["ticket", "warning", "critical"]
@@ -54,6 +58,7 @@ LONGEST_HOURS: Final = {"day": 24, "week": 168, "month": 672}
 
 _Value = Annotated[str, Field(min_length=1, max_length=256, pattern=NO_NUL)]
 _Usd = Annotated[Decimal, Field(gt=0, le=Decimal(10) ** 12, max_digits=25, decimal_places=12, allow_inf_nan=False)]
+_CallRate = Annotated[Decimal, Field(gt=0, le=100_000, max_digits=9, decimal_places=3, allow_inf_nan=False)]
 _Rate = Annotated[Decimal, Field(gt=1, le=1000, max_digits=7, decimal_places=3, allow_inf_nan=False)]
 _Percent = Annotated[int, Field(ge=1, le=1000, strict=True)]
 _Hours = Annotated[int, Field(ge=1, le=672, strict=True)]
@@ -112,6 +117,7 @@ class Budget(_Part):
     each: Dimension | None = None
     hard: Annotated[bool, Field(strict=True)] = False
     at_limit: AtLimit = "tell"
+    rate_per_minute: _CallRate | None = None
     thresholds: tuple[_Percent, ...] = (50, 80, 100)
     burn: tuple[Burn, ...] | None = None
     expected: Annotated[bool, Field(strict=True)] = False
@@ -142,6 +148,13 @@ class Budget(_Part):
     def _sensible(self) -> Budget:
         if self.at_limit != "tell" and not self.hard:
             raise ValueError(f"at_limit = {self.at_limit!r} needs hard = true: a soft budget stops nobody")
+        if self.at_limit != "tell" and self.limited() is None:
+            raise ValueError(
+                f"at_limit = {self.at_limit!r} is for agents, keys and runs: say each of one of these, or name them in "
+                "the scope; other budgets can only tell"
+            )
+        if (self.at_limit == "throttle") != (self.rate_per_minute is not None):
+            raise ValueError('rate_per_minute belongs to at_limit = "throttle", and a throttle needs it')
         if self.hard and 100 not in self.thresholds:
             raise ValueError("a hard budget needs 100 among its thresholds: there its limit is")
         if self.each is not None and getattr(self.scope, self.each):
@@ -152,6 +165,15 @@ class Budget(_Part):
                     f"a burn window of {pair.long_hours} hours is longer than the {self.period} of the budget"
                 )
         return self
+
+    def limited(self) -> Literal["agent", "key", "run"] | None:
+        """What routers can be asked to hold back when the amount is spent; None where there is nothing to name."""
+        named = self.scope.limits()
+        for dimension in LIMITED:
+            if self.each == dimension:
+                return dimension
+        found = [dimension for dimension in LIMITED if dimension in named]
+        return found[0] if len(found) == 1 and self.each is None else None
 
     def subject(self) -> tuple[object, ...]:
         """What the budget is about; two budgets of one subject contradict."""

@@ -45,6 +45,11 @@ class BudgetState:
         return self.amount - self.spent
 
     @property
+    def running(self) -> bool:
+        """The period contains `now_ms`."""
+        return self.period.start_ms <= self.now_ms < self.period.end_ms
+
+    @property
     def gone(self) -> float:
         """Share of the period's time that is gone, 0 to 1."""
         return min(1.0, max(0.0, (self.now_ms - self.period.start_ms) / self.period.length_ms))

@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from schemas.budgets import Budget
+from schemas.policies import ControlPolicy
 from streams.alert.box import NoticeBox
 from streams.alert.notice import Notice
 from streams.budgets.duty import BudgetDuty
 from streams.budgets.file import parse_budgets
+from streams.controls.book import ControlBook
 from streams.errors import Unavailable
 from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
@@ -241,6 +243,51 @@ def test_each_run_is_told_by_its_name_and_a_new_amount_is_a_new_budget(database:
     assert sorted(notice.labels["value"] for notice in box.new) == ["r1", "r3"]
     BudgetDuty(database, parse_budgets(text.format(4), "b.toml"), box).run(NOW_MS + 1000)
     assert [notice.labels["value"] for notice in box.new[2:]] == ["r3"]
+
+
+def controls(database: Database) -> dict[str, tuple[str, str, bool]]:
+    return {
+        one.change.id: (one.change.mode, one.change.action, one.active(NOW_MS + 60_000))
+        for one in ControlBook(database).changed_since(0)
+    }
+
+
+def test_a_hard_budget_asks_for_a_control_in_the_mode_of_the_policy(database: Database, box: Box) -> None:
+    text = (
+        '[[budget]]\nname = "h"\namount = {}\nperiod = "day"\neach = "agent"\nhard = true\nat_limit = "throttle"\n'
+        "rate_per_minute = 6\nburn = []"
+    )
+    spend(database, "3", agent_id="a1")
+    spend(database, "1", agent_id="a2")
+    small = parse_budgets(text.format(2), "b.toml")
+    BudgetDuty(database, small, box).run(NOW_MS)
+    assert controls(database) == {"agent:a1": ("observe", "throttle", True)}, "without a policy nobody is stopped"
+
+    policy = ControlPolicy(name="p", kinds=("budget",), mode="enforce", action="block")
+    duty = BudgetDuty(database, small, box, controls=[policy], clock=lambda: 0.0)
+    for second in range(1, 4):
+        duty.run(NOW_MS + second)
+    assert controls(database) == {"agent:a1": ("enforce", "throttle", True)}
+    book = ControlBook(database)
+    assert len(book.history("agent", "a1")) == 2, "said once"
+    standing = book.standing("agent", "a1")
+    assert standing is not None
+    assert standing.change.expires_ms == NOW_MS // DAY_MS * DAY_MS + DAY_MS, "it ends with the period"
+
+    assert book.release("agent", "a1", by="ada", reason="month end", now_ms=NOW_MS + 4)
+    BudgetDuty(database, small, box, controls=[policy]).run(NOW_MS + 5)
+    assert not controls(database)["agent:a1"][2], "a person's word goes before the budget's"
+
+
+@pytest.mark.parametrize("mended", ["larger", "gone"])
+def test_a_control_ends_when_its_budget_is_not_spent_any_more(database: Database, box: Box, mended: str) -> None:
+    text = '[[budget]]\nname = "h"\namount = {}\nperiod = "day"\neach = "run"\nhard = true\nat_limit = "block"'
+    spend(database, "3")
+    BudgetDuty(database, parse_budgets(text.format(2), "b.toml"), box).run(NOW_MS)
+    assert controls(database)["run:run"][2]
+    budgets = parse_budgets(text.format(20), "b.toml") if mended == "larger" else ()
+    BudgetDuty(database, budgets, box).run(NOW_MS + 1000)
+    assert not controls(database)["run:run"][2]
 
 
 def test_budgets_that_need_calls_get_a_twentieth_of_the_time(database: Database, box: Box) -> None:
