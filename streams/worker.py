@@ -96,7 +96,7 @@ def duties_of(settings: Settings, database: Database, publish: Publish) -> list[
     duties: list[Duty] = [
         AlertDuty(database, policies, worker_name(settings), grafana_url=settings.grafana_url),
         ControlDuty(database, policies.controls, publish),
-        BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database)),
+        BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database), controls=policies.controls),
         PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
         QualityWatch(database),
         ChangesDuty(database, found_in(settings), worker_name(settings)),
