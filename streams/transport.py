@@ -30,6 +30,7 @@ from typing import Any, Protocol, cast
 
 import faust
 from aiokafka.consumer.fetcher import ConsumerRecord
+from aiokafka.errors import KafkaError
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage
 from faust.types.tuples import Message
@@ -144,6 +145,9 @@ class Consumer(driver.Consumer):
         self._delivered: dict[TP, deque[_Delivered]] = {}
         self._by_identity: dict[int, _Delivered] = {}
         self._next_offset: dict[TP, int] = {}
+        self._owed: dict[TP, int] = {}
+        """Offsets that no commit has taken yet. Without it a commit that fails would be made good by the next batch
+        only, and an idle group would look as if it were behind for ever."""
         self._fetching = asyncio.Lock()
         """Held while a fetch is out. A fetch that began before a rebalance may return up to a second after it: records
         that `read_one` asked for, or that were read before the seek. `perform_seek` waits for it."""
@@ -230,7 +234,8 @@ class Consumer(driver.Consumer):
         return False
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Any:
-        return (tp for tp in list(self._delivered) if topics is None or tp in topics or tp.topic in topics)
+        pending = dict.fromkeys((*self._delivered, *self._owed))
+        return (tp for tp in pending if topics is None or tp in topics or tp.topic in topics)
 
     def _filter_committable_offsets(self, tps: Any) -> dict[TP, int]:
         committable: dict[TP, int] = {}
@@ -239,12 +244,18 @@ class Consumer(driver.Consumer):
             while queue and queue[0].settled:
                 done = queue.popleft()
                 self._by_identity.pop(id(done.message), None)
-                committable[tp] = done.message.offset + 1
+                self._owed[tp] = done.message.offset + 1
+            if tp in self._owed:
+                committable[tp] = self._owed[tp]
         return committable
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         killpoints.reached("commit.before")
         done = await super()._commit(offsets)
+        if done:
+            for tp, offset in offsets.items():
+                if self._owed.get(tp) == offset:
+                    del self._owed[tp]
         killpoints.reached("commit.after")
         return done
 
@@ -253,6 +264,7 @@ class Consumer(driver.Consumer):
             self._by_identity.pop(id(delivered.message), None)
             self._unacked_messages.discard(delivered.message)
         self._next_offset.pop(tp, None)
+        self._owed.pop(tp, None)
 
     # -- assignment ----------------------------------------------------------------------------------------------
 
@@ -334,6 +346,16 @@ class Consumer(driver.Consumer):
         first = {TP(tp.topic, tp.partition): int(offset) for tp, offset in begin.items()}
         last = {TP(tp.topic, tp.partition): int(offset) for tp, offset in end.items()}
         return {tp: (first[tp], last[tp]) for tp in partitions}
+
+    async def log_ends(self, partitions: set[TP]) -> dict[TP, int]:
+        """One past the last record of each partition's log. Raises `Unavailable` while the brokers do not say."""
+        if not partitions:
+            return {}
+        try:
+            end = await self.highwaters(*partitions)
+        except KafkaError as error:
+            raise Unavailable(f"the brokers do not say where the logs end: {error}") from error
+        return {TP(tp.topic, tp.partition): int(offset) for tp, offset in end.items()}
 
     async def read_one(self, tp: TP, offset: int, timeout_s: float = 10.0) -> ConsumerRecord | None:
         """The record at an offset, None where the log has none there. Moves the position: seek afterwards."""

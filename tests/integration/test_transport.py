@@ -6,6 +6,7 @@ The consumer is built without Faust's start-up: delivery and acknowledgement nee
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
@@ -59,7 +60,7 @@ def consumer() -> Any:
     one: Any = object.__new__(Consumer)
     journal: list[Any] = []
     one.journal = journal
-    one._delivered, one._by_identity, one._next_offset = {}, {}, {}
+    one._delivered, one._by_identity, one._next_offset, one._owed = {}, {}, {}, {}
     one._fetching = asyncio.Lock()
     one._unacked_messages = set()
     one._committed_offset, one._read_offset = {}, {}
@@ -86,7 +87,10 @@ def deliver(one: Any, tp: TP, *offsets: int) -> Any:
 
 
 def committable(one: Any) -> dict[TP, int]:
-    return dict(one._filter_committable_offsets(one._filter_tps_with_pending_acks(None)))
+    """What a commit would take, and takes."""
+    found = dict(one._filter_committable_offsets(one._filter_tps_with_pending_acks(None)))
+    one._owed.clear()
+    return found
 
 
 def test_a_message_is_the_run_of_a_fetch() -> None:
@@ -117,6 +121,39 @@ def test_never_committed_past_what_is_not_settled() -> None:
     assert committable(one) == {}, "committed once"
 
 
+@pytest.mark.parametrize("failure", [False, RuntimeError("away")])
+def test_a_commit_that_fails_is_tried_again_though_nothing_new_comes(
+    monkeypatch: pytest.MonkeyPatch, failure: bool | Exception
+) -> None:
+    one = consumer()
+    asked: list[dict[TP, int]] = []
+    answers: list[bool | Exception] = [failure, True]
+
+    async def fausts(self: Any, offsets: Mapping[TP, int]) -> bool:
+        asked.append(dict(offsets))
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Consumer.__mro__[1], "_commit", fausts)
+    one.settle(deliver(one, CALLS0, 4))
+
+    async def commit() -> None:
+        offsets = one._filter_committable_offsets(one._filter_tps_with_pending_acks(None))
+        if offsets:
+            with contextlib.suppress(RuntimeError):
+                await one._commit(offsets)
+
+    for _ in range(3):
+        asyncio.run(commit())
+    assert asked == [{CALLS0: 5}, {CALLS0: 5}]
+    one.settle(deliver(one, CALLS0, 5))
+    one._forget(CALLS0)
+    asyncio.run(commit())
+    assert len(asked) == 2, "what is another's is not committed"
+
+
 def test_fausts_own_acknowledgement_settles_nothing() -> None:
     one = consumer()
     message = deliver(one, CALLS0, 0)
@@ -144,7 +181,8 @@ def test_only_the_asked_for_partitions_are_committed() -> None:
     assert list(one._filter_tps_with_pending_acks({CALLS1})) == [CALLS1]
     assert set(one._filter_tps_with_pending_acks({topics.CALLS})) == {CALLS0, CALLS1}
     assert dict(one._filter_committable_offsets([CALLS1])) == {CALLS1: 1}
-    assert committable(one) == {CALLS0: 1}
+    assert committable(one) == {CALLS0: 1, CALLS1: 1}, "and again, as long as no commit has taken it"
+    assert committable(one) == {}
 
 
 steps = st.lists(
