@@ -28,7 +28,7 @@ import structlog
 from faust.types import TP, EventT
 
 from streams import killpoints, topics
-from streams.errors import Fenced, Unavailable
+from streams.errors import Fenced, SpendstreamError, Unavailable
 from streams.ledger.store import LedgerStore
 from streams.meter.emit import usage_records
 from streams.meter.price import Pricer
@@ -226,6 +226,13 @@ class Meter:
                     "two groups of workers must not share a ledger (SPENDSTREAM_GROUP_ID)"
                 )
             return
+        if batch.expected_offset is not None and batch.records[0].offset < batch.expected_offset:
+            # Its offsets are other records' now: what the ledger holds and what comes must not be mixed. The takeover
+            # at the next start sees it, and begins a new incarnation.
+            raise SpendstreamError(
+                f"the log of partition {batch.partition} went back from offset {batch.expected_offset} to "
+                f"{batch.records[0].offset}: the topic was made again, or its end was lost"
+            )
         began = time.perf_counter()
         arrived = meter.decode(batch, self._routers[topics.CALLS])
         in_ledger: set[tuple[str, str]] = set()
