@@ -34,6 +34,9 @@ BUFFERED_BATCHES = 8
 COMMIT_SECONDS = 1.0
 """How often offsets are committed: what a restart says again is at most this much usage (never ledger rows)."""
 
+METADATA_SECONDS = 15
+"""How old what is known of topics may be: calls of a partition that was added wait so long for their first reader."""
+
 
 _NEVER = (
     ClusterAuthorizationFailedError,
@@ -138,6 +141,8 @@ def create_app(settings: Settings, worker_id: str) -> App:
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=worker_id,
         consumer_max_fetch_size=settings.fetch_bytes,
+        consumer_metadata_max_age_ms=METADATA_SECONDS * 1000,
+        producer_metadata_max_age_ms=METADATA_SECONDS * 1000,
         broker_max_poll_records=settings.fetch_records,
         broker_commit_interval=COMMIT_SECONDS,
         broker_commit_every=None,
