@@ -15,7 +15,7 @@ from faust.types import TP
 from schemas.usage import decode_usage
 from streams import topics
 from streams.app import WorkerPositions
-from streams.errors import LedgerError, Unavailable
+from streams.errors import LedgerError, SpendstreamError, Unavailable
 from streams.ledger.store import LedgerStore
 from streams.meter import agent as agent_module
 from streams.meter.agent import Meter, MeterOptions
@@ -291,6 +291,22 @@ def test_each_flush_has_a_token_of_its_own() -> None:
     run(main)
     tokens = [token for _, token, _ in room.journal.of("insert")]
     assert len(set(tokens)) == 5, "the same offsets under another epoch are other rows"
+
+
+def test_a_log_that_goes_back_ends_the_worker_before_anything_is_mixed() -> None:
+    """The topic was made again under a running worker: Kafka's client begins at its first record, without a word."""
+    room = Room()
+
+    async def main() -> None:
+        await room.assign(0)
+        await room.take(batch_of(call("a"), call("b"), offset=0, expected=0))
+        await room.meter.flush()
+        with pytest.raises(SpendstreamError, match="went back from offset 2 to 0"):
+            await room.take(batch_of(call("c"), offset=0, expected=2))
+        await room.meter.flush()
+
+    run(main)
+    assert room.ledger.outcomes() == {CALL: 2}
 
 
 def test_a_token_is_short_however_many_batches_a_flush_has() -> None:
