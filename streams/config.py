@@ -84,6 +84,19 @@ class Settings(BaseModel):
     )
     window_hours: int = Field(48, ge=2, description="How long 1-hour windows stay in memory, in hours of event time.")
 
+    detect: bool = Field(
+        True, description="Watch the calls: runaways become incidents. Off, calls are metered and nobody looks at them."
+    )
+    detect_partitions: int = Field(
+        1,
+        ge=1,
+        le=64,
+        description="Partitions of the steps topic: each is watched by itself, its tenants being a fleet of their own.",
+    )
+    detect_history_days: int = Field(
+        14, ge=0, le=3660, description="Days of the ledger that a watch which begins without a state learns from."
+    )
+
     retention_days: int = Field(
         0, ge=0, description="Ledger rows older than this many days of ingestion are dropped; 0 keeps them for ever."
     )

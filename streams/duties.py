@@ -54,6 +54,7 @@ class Duties:
         self._metrics = metrics
         self._now_ms = now_ms
         self._running: list[asyncio.Task[None]] = []
+        self._wanted = {duty.name: asyncio.Event() for duty in self._duties}
         self.faults: dict[str, str] = {}
         """Duties whose last run failed for good, and why."""
 
@@ -67,6 +68,12 @@ class Duties:
         if not self._running:
             self._running = [asyncio.create_task(self._repeat(duty), name=duty.name) for duty in self._duties]
 
+    def wake(self, name: str) -> None:
+        """There is something to do for a duty: its next run is due now, where it is run here."""
+        wanted = self._wanted.get(name)
+        if wanted is not None:
+            wanted.set()
+
     async def stop(self, timeout_s: float = 10.0) -> None:
         """End; what is being done may finish within `timeout_s`."""
         running, self._running = self._running, []
@@ -79,10 +86,17 @@ class Duties:
 
     async def _repeat(self, duty: Duty) -> None:
         failures = 0
+        wanted = self._wanted[duty.name]
         while True:
+            wanted.clear()
             failures = 0 if await self._once(duty) else failures + 1
             pause = duty.every_s if not failures else max(duty.every_s, min(_WAIT_MOST_S, 0.5 * 2**failures))
-            await asyncio.sleep(pause)
+            if failures:
+                await asyncio.sleep(pause)
+                continue
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await wanted.wait()
 
     async def _once(self, duty: Duty) -> bool:
         work = asyncio.create_task(asyncio.to_thread(duty.run, self._now_ms()))

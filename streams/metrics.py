@@ -8,8 +8,12 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from streams.detect import Signal
     from streams.meter.rows import Metered
     from streams.transport import RecordBatch
+    from streams.watch.fold import Change
 
 _OUTCOMES = ("call", "duplicate", "reject", "moved", "gap")
 
@@ -54,6 +58,37 @@ class Metrics:
         )
         self.partitions = Gauge("spendstream_owned_partitions", "Partitions of calls owned.", registry=registry)
         self.retrying = Gauge("spendstream_retrying", "1 while a step waits for a server.", ["step"], registry=registry)
+        self.detect_lag = Gauge(
+            "spendstream_detect_lag_seconds",
+            "How far the watcher is behind what the meter wrote: age of the last record of the steps topic it took.",
+            registry=registry,
+        )
+        self.detect_held = Gauge(
+            "spendstream_detect_held_calls", "Calls that wait for their turn in event time.", registry=registry
+        )
+        self.detect_late = Gauge(
+            "spendstream_detect_late_calls", "Calls that came after their turn; they are looked at all the same.",
+            registry=registry,
+        )  # fmt: skip
+        self.detect_forced = Gauge(
+            "spendstream_detect_forced_calls", "Calls looked at before their turn, because too many waited.",
+            registry=registry,
+        )  # fmt: skip
+        self.detect_gaps = Counter(
+            "spendstream_detect_gap_calls_total", "Calls that the watcher read from the ledger, not from the topic.",
+            registry=registry,
+        )  # fmt: skip
+        self.signals = Counter("spendstream_signals_total", "Limits crossed.", ["kind"], registry=registry)
+        self.changes = Counter(
+            "spendstream_incident_changes_total", "Changes of incidents.", ["change", "kind"], registry=registry
+        )
+        self.open_incidents = Gauge("spendstream_open_incidents", "Incidents that are open now.", registry=registry)
+        self.checkpoint_seconds = Counter(
+            "spendstream_detect_checkpoint_seconds_total", "Time in checkpoints of the watcher.", registry=registry
+        )
+        self.checkpoint_bytes = Counter(
+            "spendstream_detect_checkpoint_bytes_total", "State written by checkpoints.", registry=registry
+        )
         self.troubles: dict[str, str] = {}
         """Steps that wait for a server now, and why."""
 
@@ -87,6 +122,23 @@ class Metrics:
             self.tokens.labels("output").inc(int(metered.columns.ints("output_tokens")[new].sum()))
         if metered.columns.size:
             self.delay.observe(max(0.0, (ingested_ms - int(metered.arrived_ms.max())) / 1000))
+
+    def detected(
+        self, signals: Sequence[Signal], changes: Sequence[Change], still_open: int, late: int, forced: int
+    ) -> None:
+        """The watcher wrote signals and changes."""
+        for signal in signals:
+            self.signals.labels(signal.kind).inc()
+        for one in changes:
+            self.changes.labels(one.change, one.incident.kind).inc()
+        self.open_incidents.set(still_open)
+        self.detect_late.set(late)
+        self.detect_forced.set(forced)
+
+    def checkpoint(self, seconds: float, size: int) -> None:
+        """A checkpoint was written."""
+        self.checkpoint_seconds.inc(seconds)
+        self.checkpoint_bytes.inc(size)
 
     def trouble(self, step: str, why: str | None) -> None:
         """A step waits for a server (`why`), or went through (None)."""

@@ -54,6 +54,9 @@ from streams.repair.orders import open_orders
 from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
 from streams.usage.room import UsageRoom
+from streams.watch.agent import Watcher
+from streams.watch.seat import SeatOptions
+from streams.watch.tell import StepTeller
 
 log = structlog.get_logger("spendstream.worker")
 
@@ -63,6 +66,11 @@ CALLS_RECORD_BYTES = 8 << 20
 USAGE_RETENTION_MS = 24 * 3600 * 1000
 """Usage is said again after a restart and the ledger has it all: a day is for readers of the topic."""
 
+STEPS_RETENTION_MS = 6 * 3600 * 1000
+"""The watcher's checkpoints are minutes old at most; what the topic no longer has is read from the ledger."""
+
+INCIDENTS_RETENTION_MS = 30 * 24 * 3600 * 1000
+"""For readers of the topics; the ledger keeps them all."""
 
 _GC_THRESHOLDS = (100_000, 20, 100)
 """A call makes a few dozen objects and no cycle; with Python's default thresholds the collector takes a fifth of the
@@ -82,6 +90,17 @@ def meter_options(settings: Settings, worker_id: str) -> MeterOptions:
         window_calls=settings.dedupe_window_calls,
         usage_cells=settings.usage_cells,
         revoke_seconds=settings.session_timeout_seconds / 2,
+    )
+
+
+def seat_options(settings: Settings, worker_id: str) -> SeatOptions:
+    """What the watcher needs of the settings."""
+    return SeatOptions(
+        worker=worker_id,
+        history_days=settings.detect_history_days,
+        # The group needs a session to see that a worker is dead, and a moment to give its partitions to another.
+        absent_ms=int(max(30.0, 1.5 * settings.session_timeout_seconds) * 1000),
+        partitions=settings.detect_partitions,
     )
 
 
@@ -134,6 +153,7 @@ class Worker:
             self.metrics,
             meter_options(settings, self.worker_id),
             on_fatal=self._fail,
+            teller=StepTeller(self.worker_id) if settings.detect else None,
         )
         self.usage = UsageAgent(
             self.store,
@@ -147,8 +167,17 @@ class Worker:
             on_fatal=self._fail,
             revoke_s=settings.session_timeout_seconds / 2,
         )
+        self.watcher = Watcher(
+            self.store,
+            KafkaSender(self._app),
+            self.metrics,
+            seat_options(settings, self.worker_id) if settings.detect else None,
+            self.duties,
+            retried=self.meter.retried,
+            revoke_seconds=settings.session_timeout_seconds / 4,
+        )
         # Readers before who writes to them.
-        rooms: list[Room] = [UsageRoom(self.usage, self.meter.retried), self.meter, self.outcomes]
+        rooms: list[Room] = [UsageRoom(self.usage, self.meter.retried), self.watcher, self.meter, self.outcomes]
         attach(self._app, rooms)
         self._http = WorkerHttp(
             self.usage,
@@ -194,6 +223,16 @@ class Worker:
                     settings.partitions,
                     replication_factor=settings.replication,
                     retention_ms=USAGE_RETENTION_MS,
+                ),
+                topic_spec(
+                    topics.STEPS,
+                    settings.detect_partitions,
+                    replication_factor=settings.replication,
+                    retention_ms=STEPS_RETENTION_MS,
+                ),
+                *(
+                    topic_spec(name, 1, replication_factor=settings.replication, retention_ms=INCIDENTS_RETENTION_MS)
+                    for name in (topics.SIGNALS, topics.INCIDENTS)
                 ),
                 topic_spec(topics.CONTROLS, 1, replication_factor=settings.replication, compact=True),
                 topic_spec(

@@ -244,6 +244,9 @@ class FakeConsumer:
     async def log_bounds(self, partitions: set[TP]) -> dict[TP, tuple[int, int]]:
         return {tp: self.bounds.get(tp, (0, 0)) for tp in partitions}
 
+    async def log_ends(self, partitions: set[TP]) -> dict[TP, int]:
+        return {tp: self.bounds.get(tp, (0, 0))[1] for tp in partitions}
+
     async def read_one(self, tp: TP, offset: int, timeout_s: float = 10.0) -> ConsumerRecord | None:
         self.journal.append(("read", offset))
         return next((record for record in self.log.get(tp, ()) if record.offset == offset), None)

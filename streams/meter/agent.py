@@ -4,7 +4,7 @@ A flush (by size or by timer) goes through these steps, in this order because th
     1. move         calls that arrived in another partition than their run's are sent to their own
     2. insert       one block, with a token: repeated after a fault it writes nothing twice
     3. own          partitions that another worker has taken meanwhile are dropped here; their rows were not written
-    4. publish      absolute sums of the cells that the flush touched
+    4. publish      absolute sums of the cells that the flush touched; the new calls, for the watcher
     5. acknowledge  only now may the group's offsets pass the batches
 A crash before 2 reads the records again; after 2 the ledger's position skips them and 4 is said again on assignment.
 
@@ -40,6 +40,7 @@ from streams.meter.takeover import take_over
 from streams.meter.tiers import TierMap
 from streams.metrics import Metrics
 from streams.transport import Consumer, RecordBatch
+from streams.watch.tell import TICK_S, StepTeller
 
 log = structlog.get_logger("spendstream.meter")
 
@@ -53,8 +54,14 @@ _BEHIND_S = 2.0
 _LOST_S = 60.0
 """How long records of a partition that another worker has taken may still come here: a rebalance takes seconds."""
 
+_ENDS_S = 2.0
+"""The longest to wait for word of where the logs end; without it the watcher waits for the next."""
+
 _RETRY_FIRST_S = 0.2
 _RETRY_MOST_S = 10.0  # a server that comes back is used within ten seconds
+
+_Ends = tuple[int, dict[int, int]]
+"""Wall time (epoch ms), and by partition one past its last record then."""
 
 
 class Sender(Protocol):
@@ -116,8 +123,11 @@ class Meter:
         *,
         on_fatal: Callable[[BaseException], None],
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        teller: StepTeller | None = None,
     ) -> None:
-        """`on_fatal` must end the process soon: after it, nothing more is written."""
+        """`on_fatal` must end the process soon: after it, nothing more is written. `teller`: tells the watcher what
+        was written; None where nobody watches.
+        """
         self._store = store
         self._pricer = pricer
         self._tiers = tiers
@@ -126,6 +136,9 @@ class Meter:
         self._options = options
         self._on_fatal = on_fatal
         self._now_ms = now_ms
+        self._teller = teller
+        self._telling = asyncio.Lock()
+        self._told = 0.0
         self.owned: dict[int, PartitionMeter] = {}
         self._routers: dict[str, Router] = {}
         self._consumer: Consumer | None = None
@@ -156,6 +169,9 @@ class Meter:
         for topic in (topics.CALLS, topics.USAGE):
             count = await self.retried("count partitions", partial(consumer.partition_count, topic))
             self._routers[topic] = Router(count)
+        if self._teller is not None:
+            count = await self.retried("count partitions", partial(consumer.partition_count, topics.STEPS))
+            self._teller.begin(Router(count))
         bounds = await consumer.log_bounds(calls)
         starts: dict[TP, int] = {}
         for tp in sorted(calls):
@@ -175,6 +191,9 @@ class Meter:
             )
             self.owned[tp.partition] = taken.meter
             starts[tp] = taken.start_offset
+            if self._teller is not None:
+                meter = taken.meter
+                self._teller.take(tp.partition, meter.incarnation, meter.epoch, taken.start_offset, meter.watermark_ms)
             if taken.repeat:
                 await self._publish_cold(taken.meter, taken.start_offset - 1, taken.repeat)
             log.info(
@@ -197,13 +216,15 @@ class Meter:
         for tp in partitions:
             if tp.topic == topics.CALLS:
                 self.owned.pop(tp.partition, None)
+                if self._teller is not None:
+                    self._teller.drop(tp.partition)
         self._metrics.partitions.set(len(self.owned))
 
     # -- the agent -----------------------------------------------------------------------------------------------
 
     async def run(self, events: AsyncIterable[EventT[Any]]) -> None:
         """The agent's body: take batches for ever. Faults are reported and end the process."""
-        timer = asyncio.create_task(self._flush_by_timer())
+        timers = [asyncio.create_task(self._flush_by_timer()), asyncio.create_task(self._tell_by_timer())]
         try:
             async for event in events:
                 await self._take(event.message, cast(RecordBatch, event.value))
@@ -213,7 +234,8 @@ class Meter:
             self._fail(error)
             raise
         finally:
-            timer.cancel()
+            for timer in timers:
+                timer.cancel()
 
     async def _take(self, message: Any, batch: RecordBatch) -> None:
         meter = self.owned.get(batch.partition)
@@ -305,6 +327,13 @@ class Meter:
             self._fail(error)
 
     async def _write(self, flush: _Flush) -> None:
+        asking = asyncio.create_task(self._ends())  # before the insert: what the flush holds was in the log by then
+        try:
+            await self._write_then_tell(flush, asking)
+        finally:
+            asking.cancel()
+
+    async def _write_then_tell(self, flush: _Flush, asking: asyncio.Task[_Ends]) -> None:
         await self._move(flush)
 
         killpoints.reached("insert.before")
@@ -328,9 +357,12 @@ class Meter:
             if meter is not None and owners.get(partition) != meter.epoch:
                 del self.owned[partition]
                 self._lost[partition] = time.monotonic()
+                if self._teller is not None:
+                    self._teller.drop(partition)
 
         killpoints.reached("publish.before")
         await self._publish(flush, lost)
+        await self._tell([batch for batch in flush.batches if batch.partition not in lost], await asking)
         killpoints.reached("publish.after")
 
         killpoints.reached("acknowledge.before")
@@ -406,6 +438,49 @@ class Meter:
             OutgoingRecord(topics.USAGE, partition, None, value)
             for partition, value in usage_records(meter, max(0, through), touched, self._routers[topics.USAGE])
         ]
+
+    # -- the watcher ---------------------------------------------------------------------------------------------
+
+    async def _ends(self) -> _Ends:
+        """Where the logs of the owned partitions end, and when that was asked. Nothing while the brokers do not say:
+        then no partition stands at its end.
+        """
+        wall_ms, consumer = self._now_ms(), self._consumer
+        ends: dict[int, int] = {}
+        if self._teller is not None and consumer is not None:
+            tps = {TP(topics.CALLS, partition) for partition in self._teller.said}
+            try:
+                async with asyncio.timeout(_ENDS_S):
+                    ends = {tp.partition: end for tp, end in (await consumer.log_ends(tps)).items()}
+            except (TimeoutError, Unavailable):
+                pass
+        return wall_ms, ends
+
+    async def _tell(self, batches: list[Metered], ends: _Ends) -> None:
+        """Say what is new and how far each partition is. One at a time, so that what is said later is later."""
+        teller = self._teller
+        if teller is None:
+            return
+        async with self._telling:
+            wall_ms, of_partition = ends
+            telling = teller.tell(batches, of_partition, wall_ms)
+            records = [OutgoingRecord(topics.STEPS, number, None, value) for number, value in telling.records]
+            if records:
+                await self.retried("tell the watcher", lambda: self._sender.send(records))
+            teller.done(telling)
+            self._told = time.monotonic()
+
+    async def _tell_by_timer(self) -> None:
+        """A tick while there is nothing to flush: idle partitions must not hold the others' calls back."""
+        try:
+            while self._teller is not None:
+                await asyncio.sleep(TICK_S / 5)
+                if time.monotonic() - self._told >= TICK_S and self._teller.said:
+                    await self._tell([], await self._ends())
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:
+            self._fail(error)
 
     # -- faults --------------------------------------------------------------------------------------------------
 

@@ -130,9 +130,9 @@ class Watch:
     # -- out
 
     @property
-    def has_pending(self) -> bool:
-        """Changes wait for their numbers."""
-        return bool(self._pending)
+    def waiting(self) -> int:
+        """Changes that wait for their numbers."""
+        return len(self._pending)
 
     def strangers(self) -> list[Incident]:
         """Incidents among the pending changes that have no place yet; `meet` them, then `changes`."""

@@ -160,6 +160,23 @@ class Order:
             if lag is not None:
                 source.position = max(source.position, wall_ms - lag)
 
+    def placed(self, partition: int, incarnation: int, cursor: Cursor) -> None:
+        """All of a source through `cursor` was read elsewhere."""
+        source = self.sources.setdefault(partition, Source())
+        if (source.incarnation, source.cursor) < (incarnation, cursor):
+            source.incarnation, source.cursor = incarnation, cursor
+
+    def ingested(self, wall_ms: int) -> None:
+        """All that was ingested up to a moment was read from the ledger, of all sources."""
+        for source in self.sources.values():
+            source.at_end = True
+            source.claim = source.heard = max(source.claim, wall_ms)
+
+    def heard(self, wall_ms: int) -> None:
+        """What the ledger had is read: from here on the topic speaks."""
+        for source in self.sources.values():
+            source.at_end, source.heard = False, wall_ms
+
     def hold(self, calls: Iterable[StepCall], wall_ms: int) -> None:
         """Take calls that were read from the log (or the ledger) at `wall_ms`."""
         buckets, number, given, late = self._buckets, self._number, self.given, 0

@@ -27,6 +27,11 @@ from streams.watch.record import StepCall
 PAGE = 50_000
 """Calls of one statement: some 15 MB on the way."""
 
+Place3 = tuple[int, int, int]
+"""(incarnation, offset, item)."""
+Ingested = tuple[int, int, int, int, int]
+"""(ingested_ms, partition, incarnation, offset, item)."""
+
 _CALL_COLUMNS = """
     id, toUnixTimestamp64Milli(time) AS at, agent_id, request_model, input_tokens, output_tokens,
     nullIf(run_id, '') AS run, nullIf(parent_agent_id, '') AS parent, nullIf(provider_name, '') AS provider,
@@ -226,12 +231,12 @@ class WatchStore:
             {"min_insert_block_size_rows": 10_000_000, "min_insert_block_size_bytes": 4 << 30},
         )
 
-    def read_rest(self, partition: int) -> dict[str, bytes]:
-        """The parts of the newest checkpoint that belong to no single agent; empty when there is none."""
+    def read_rest(self, partition: int, only: str = "") -> dict[str, bytes]:
+        """The parts of the newest checkpoint that belong to no single agent, or `only` one; empty without one."""
         table = self.database.arrow(
             "SELECT key, argMax(state, version) AS state FROM watch_state "
-            "WHERE partition = {p:UInt32} AND NOT startsWith(key, 'root/') GROUP BY key",
-            {"p": partition},
+            "WHERE partition = {p:UInt32} AND NOT startsWith(key, 'root/') AND {only:String} IN ('', key) GROUP BY key",
+            {"p": partition, "only": only},
             binary=True,
         )
         keys, states = table.column("key").to_pylist(), table.column("state").to_pylist()
@@ -267,58 +272,33 @@ class WatchStore:
         )
         return {int(partition): (int(at[0]), int(at[1])) for partition, at in rows}
 
-    def gap(self, gap: Gap, page: int = PAGE) -> Iterator[list[LedgerRow]]:
-        """The calls of a gap in the order of the log, some at a time."""
-        after = gap.after
-        while True:
-            rows = self._calls(
-                "partition = {p:UInt32} AND incarnation >= {i1:UInt32} AND incarnation <= {i2:UInt32} "
-                "AND (incarnation, toInt64(offset), item) > ({i1:UInt32}, {o1:Int64}, {n1:UInt32}) "
-                "AND (incarnation, toInt64(offset), item) <= ({i2:UInt32}, {o2:Int64}, {n2:UInt32}) "
-                "ORDER BY incarnation, offset, item LIMIT {page:UInt32}",
-                {
-                    "p": gap.partition, "i1": after[0], "o1": after[1], "n1": after[2],
-                    "i2": gap.through[0], "o2": gap.through[1], "n2": gap.through[2], "page": page,
-                },
-            )  # fmt: skip
-            if rows:
-                yield rows
-            if len(rows) < page:
-                return
-            last = rows[-1]
-            after = (last.incarnation, last.offset, last.item)
+    def gap(self, gap: Gap, page: int = PAGE) -> list[LedgerRow]:
+        """The first `page` calls of a gap, in the order of the log."""
+        return self._calls(
+            "partition = {p:UInt32} AND incarnation >= {i1:UInt32} AND incarnation <= {i2:UInt32} "
+            "AND (incarnation, toInt64(offset), item) > ({i1:UInt32}, {o1:Int64}, {n1:UInt32}) "
+            "AND (incarnation, toInt64(offset), item) <= ({i2:UInt32}, {o2:Int64}, {n2:UInt32}) "
+            "ORDER BY incarnation, offset, item LIMIT {page:UInt32}",
+            {
+                "p": gap.partition, "i1": gap.after[0], "o1": gap.after[1], "n1": gap.after[2],
+                "i2": gap.through[0], "o2": gap.through[1], "n2": gap.through[2], "page": page,
+            },
+        )  # fmt: skip
 
-    def since(
-        self, after: Mapping[int, tuple[int, int, int]], upto: Mapping[int, tuple[int, int]]
-    ) -> Iterator[list[LedgerRow]]:
-        """The calls behind the cursors `after` (none: all) up to `upto`, of all partitions, in the order in which they
-        were ingested, some at a time.
+    def ingested(self, after: Ingested, page: int = PAGE) -> list[LedgerRow]:
+        """The next `page` calls of all partitions in the order in which they were ingested."""
+        return self._calls(
+            "ingested_at >= fromUnixTimestamp64Milli({t:Int64}) AND "
+            "(toUnixTimestamp64Milli(ingested_at), toInt64(partition), toInt64(incarnation), toInt64(offset), "
+            "toInt64(item)) > ({t:Int64}, {p:Int64}, {i:Int64}, {o:Int64}, {n:Int64}) "
+            "ORDER BY ingested_at, partition, incarnation, offset, item LIMIT {page:UInt32}",
+            {"t": after[0], "p": after[1], "i": after[2], "o": after[3], "n": after[4], "page": page},
+        )
+
+    def oldest_behind(self, after: Mapping[int, Place3], upto: Mapping[int, tuple[int, int]]) -> int | None:
+        """When the first row behind the cursors `after` was ingested, epoch ms; None when there is none up to `upto`
+        (incarnation, offset).
         """
-        start = self._oldest_behind(after, upto)
-        place = (start, -1, -1, -1, -1)
-        while True:
-            rows = self._calls(
-                "ingested_at >= fromUnixTimestamp64Milli({t:Int64}) AND "
-                "(toUnixTimestamp64Milli(ingested_at), toInt64(partition), toInt64(incarnation), toInt64(offset), "
-                "toInt64(item)) "
-                "> ({t:Int64}, {p:Int64}, {i:Int64}, {o:Int64}, {n:Int64}) "
-                "ORDER BY ingested_at, partition, incarnation, offset, item LIMIT {page:UInt32}",
-                {"t": place[0], "p": place[1], "i": place[2], "o": place[3], "n": place[4], "page": PAGE},
-            )
-            wanted = [
-                row
-                for row in rows
-                if (row.incarnation, row.offset, row.item) > after.get(row.partition, (0, -1, 0))
-                and (row.incarnation, row.offset) <= upto.get(row.partition, (0, -1))
-            ]
-            if wanted:
-                yield wanted
-            if len(rows) < PAGE:
-                return
-            last = rows[-1]
-            place = (last.ingested_ms, last.partition, last.incarnation, last.offset, last.item)
-
-    def _oldest_behind(self, after: Mapping[int, tuple[int, int, int]], upto: Mapping[int, tuple[int, int]]) -> int:
         oldest: list[int] = []
         for partition, (incarnation, offset) in upto.items():
             known = after.get(partition, (0, -1, 0))
@@ -330,7 +310,7 @@ class WatchStore:
                 {"p": partition, "i": known[0], "o": known[1]},
             )
             oldest += [int(row[0]) for row in rows]
-        return min(oldest, default=2**41)
+        return min(oldest, default=None)
 
     def history_hours(self, from_ms: int) -> list[tuple[int, int]]:
         """(start in epoch ms, calls) of each hour that holds calls from a moment on, oldest first."""
@@ -349,23 +329,15 @@ class WatchStore:
         )
         return max(0, int(rows[0][0] or 0))
 
-    def history(self, start_ms: int, end_ms: int, page: int = PAGE) -> Iterator[list[LedgerRow]]:
-        """The calls of a stretch of event time in (time, id, source) order, some at a time."""
-        after: tuple[int, str, str] = (start_ms, "", "")
-        while True:
-            rows = self._calls(
-                "time >= fromUnixTimestamp64Milli({at:Int64}, 'UTC') "
-                "AND time < fromUnixTimestamp64Milli({end:Int64}, 'UTC') "
-                "AND (time, id, source) > (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {id:String}, {source:String}) "
-                "ORDER BY time, id, source LIMIT {page:UInt32}",
-                {"at": after[0], "id": after[1], "source": after[2], "end": end_ms, "page": page},
-            )
-            if rows:
-                yield rows
-            if len(rows) < page:
-                return
-            last = rows[-1]
-            after = (last.call.time, last.call.id, last.source)
+    def history(self, after: tuple[int, str, str], end_ms: int, page: int = PAGE) -> list[LedgerRow]:
+        """The next `page` calls before `end_ms` in (time, id, source) order, behind the call `after`."""
+        return self._calls(
+            "time >= fromUnixTimestamp64Milli({at:Int64}, 'UTC') "
+            "AND time < fromUnixTimestamp64Milli({end:Int64}, 'UTC') "
+            "AND (time, id, source) > (fromUnixTimestamp64Milli({at:Int64}, 'UTC'), {id:String}, {source:String}) "
+            "ORDER BY time, id, source LIMIT {page:UInt32}",
+            {"at": after[0], "id": after[1], "source": after[2], "end": end_ms, "page": page},
+        )
 
     def _calls(self, where: str, parameters: Mapping[str, Any]) -> list[LedgerRow]:
         table = self.database.arrow(

@@ -35,8 +35,8 @@ PARTITIONS = 2
 def settings(broker: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     """Topics and a group of the test's own: the broker is shared."""
     name = uuid4().hex[:8]
-    monkeypatch.setattr(topics, "CALLS", f"calls.{name}")
-    monkeypatch.setattr(topics, "USAGE", f"usage.{name}")
+    for topic in ("CALLS", "USAGE", "STEPS", "SIGNALS", "INCIDENTS"):
+        monkeypatch.setattr(topics, topic, f"{topic.lower()}.{name}")
     return load_settings(
         {},
         broker_url=broker,
