@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
+import threading
+import warnings
 from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import unquote
@@ -23,6 +25,10 @@ SERVICE_SECONDS: Final = 20
 """For one message, throttling and retries of apprise's own included."""
 
 
+_loading = threading.Lock()
+_NOWHERE: Final = logging.NullHandler()
+
+
 class AppriseService:
     """See the module."""
 
@@ -34,8 +40,7 @@ class AppriseService:
 
     def send(self, message: Message, now_ms: int) -> None:
         """See `Channel.send`."""
-        import apprise
-
+        apprise = _apprise()
         url = self._url.get_secret_value()
         kind = {
             "ticket": apprise.NotifyType.INFO,
@@ -45,7 +50,7 @@ class AppriseService:
         if all(notice.resolved for notice in message.notices):
             kind = apprise.NotifyType.SUCCESS
         # A new one each time: apprise makes one that has sent before wait, by seconds.
-        service = apprise.Apprise(asset=_asset())
+        service = apprise.Apprise(asset=_asset(apprise))
         if not service.add(url):
             raise ChannelError("apprise does not know this URL any more")
         try:
@@ -64,9 +69,8 @@ class AppriseService:
 
 def is_apprise_url(url: str) -> bool:
     """Whether apprise makes one service of this."""
-    import apprise
-
-    return apprise.Apprise.instantiate(url, asset=_asset(), suppress_exceptions=True) is not None
+    apprise = _apprise()
+    return apprise.Apprise.instantiate(url, asset=_asset(apprise), suppress_exceptions=True) is not None
 
 
 def struck(lines: Sequence[str], url: str) -> str:
@@ -81,16 +85,21 @@ def struck(lines: Sequence[str], url: str) -> str:
     return text[:300]
 
 
-def _asset() -> Any:
-    """apprise's options. Its log goes nowhere but into its results: it may hold what an URL hides."""
-    import apprise
+def _apprise() -> Any:
+    """The library, its plug-ins loaded. Its log goes nowhere but into its results: it may hold what a URL hides."""
+    with _loading, warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # one plug-in imports the old module imghdr
+        import apprise
 
-    logger = logging.getLogger(LOGGER)
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
+        apprise.Apprise.instantiate("json://localhost")
+        logger = logging.getLogger(LOGGER)
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+        logger.addHandler(_NOWHERE)
+    return apprise
 
+
+def _asset(apprise: Any) -> Any:
     return apprise.AppriseAsset(
         app_id="Spendstream",
         app_desc="Spendstream",
