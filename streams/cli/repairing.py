@@ -16,12 +16,14 @@ from typing import TYPE_CHECKING
 
 from streams.cli.reach import DATABASE, HttpLedger
 from streams.cli.target import READY_S, STOP_S
+from streams.errors import UsageError
 from streams.http.ask import WorkerAddress
 from streams.repair.marks import LedgerMarks, Marks, WorkerMarks
 
 if TYPE_CHECKING:
     from streams.cli.reach import Ledger
     from streams.config import Settings
+    from streams.ledger.client import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Target:
     ledger: Ledger
     marks: Marks
     failed: Callable[[], Awaitable[None]]
+    database: Callable[[], Database]
+    """The ledger to write to; `UsageError` where a running worker owns it."""
 
 
 @contextlib.asynccontextmanager
@@ -43,7 +47,7 @@ async def target(embedded: Path | None, settings: Settings) -> AsyncIterator[Tar
         url = settings.clickhouse_url.get_secret_value()
         database = await asyncio.to_thread(Database, url)
         try:
-            yield Target(settings.broker_url, HttpLedger(url), LedgerMarks(database), never)
+            yield Target(settings.broker_url, HttpLedger(url), LedgerMarks(database), never, lambda: database)
         finally:
             database.close()
         return
@@ -54,7 +58,9 @@ async def target(embedded: Path | None, settings: Settings) -> AsyncIterator[Tar
         worker = WorkerAddress(
             running.api, settings.token.get_secret_value(), tls=settings.http_tls_certificate is not None
         )
-        yield Target(running.broker, HttpLedger(f"http://{running.clickhouse}/{DATABASE}"), WorkerMarks(worker), never)
+        yield Target(
+            running.broker, HttpLedger(f"http://{running.clickhouse}/{DATABASE}"), WorkerMarks(worker), never, _owned
+        )
         return
     from streams.cli.stopping import exit_within
     from streams.embedded.system import EmbeddedSystem
@@ -64,10 +70,18 @@ async def target(embedded: Path | None, settings: Settings) -> AsyncIterator[Tar
     try:
         await system.worker.wait_ready(READY_S)
         ledger = HttpLedger(f"http://{system.running.clickhouse}/{DATABASE}")
-        yield Target(system.running.broker, ledger, LedgerMarks(system.database), system.stopped)
+        yield Target(
+            system.running.broker, ledger, LedgerMarks(system.database), system.stopped, lambda: system.database
+        )
     finally:
         exit_within(STOP_S, "the embedded system did not stop")
         await system.stop()
+
+
+def _owned() -> Database:
+    raise UsageError(
+        "an embedded ledger is written by one process only: stop the worker that runs there, and try again"
+    )
 
 
 async def never() -> None:

@@ -15,6 +15,8 @@ Rows that a worker writes meanwhile are left out of `positions` and `received`: 
 Memory does not grow with the ledger: the engine adds up, in stretches of `STRETCH` offsets and shares of `SHARE` calls.
 Not findings but warnings: one id used by a router for several calls (it breaks the contract: such calls count as many).
 
+Also warnings: rows that are gone from a life whose log was read again from there on (`spendstream replay --topic`).
+
 Limit: with retention the engine drops the oldest rows, whose positions nobody can check any more.
 """
 
@@ -100,6 +102,7 @@ def audit(reader: Reader, *, pause: Callable[[], None] = lambda: None) -> AuditR
     report = AuditReport()
     heads = reader.rows(named_query("audit_heads"))
     has_retention = _has_retention(reader)
+    read_again = _read_again(reader)
     for incarnation, partition, start, first, last, rows in heads:
         report.lives.append(
             {"incarnation": incarnation, "partition": partition, "first": first, "last": last, "rows": rows}
@@ -107,7 +110,8 @@ def audit(reader: Reader, *, pause: Callable[[], None] = lambda: None) -> AuditR
         if start is None:
             report.findings.append(Finding("epochs", _life(incarnation, partition), "has rows, but no epoch began"))
         from_offset = first if start is None or has_retention else min(int(start), int(first))
-        _positions(reader, report, int(incarnation), int(partition), from_offset, int(last))
+        again = read_again.get((int(partition), int(incarnation)))
+        _positions(reader, report, int(incarnation), int(partition), from_offset, int(last), again)
     counts = report.counts
     named = counts.calls + counts.duplicates + counts.rejects + counts.moved
     if counts.received != named:
@@ -129,13 +133,29 @@ def _has_retention(reader: Reader) -> bool:
     return bool(found) and " TTL " in str(found[0][0])
 
 
+def _read_again(reader: Reader) -> dict[tuple[int, int], int]:
+    """From which offset on a life was read again in full, as a later one, by (partition, incarnation)."""
+    there = reader.rows("SELECT count() FROM system.tables WHERE database = currentDatabase() AND name = 'replays'")
+    if not there[0][0]:
+        return {}
+    rows = reader.rows(named_query("audit_read_again"))
+    return {(int(partition), int(incarnation)): int(start) for partition, incarnation, start in rows}
+
+
 def _life(incarnation: int, partition: int) -> str:
     return f"partition {partition}, incarnation {incarnation}"
 
 
 def _positions(
-    reader: Reader, report: AuditReport, incarnation: int, partition: int, from_offset: int, last: int
+    reader: Reader,
+    report: AuditReport,
+    incarnation: int,
+    partition: int,
+    from_offset: int,
+    last: int,
+    read_again_from: int | None,
 ) -> None:
+    """`read_again_from`: rows that are missing from there on were read again, and stand in a later life."""
     after = from_offset - 1
     counts = report.counts
     for first in range(from_offset, last + 1, STRETCH):
@@ -160,9 +180,12 @@ def _positions(
         for number, examples, what in zip(faults[0::2], faults[1::2], _POSITION_FAULTS, strict=True):
             if number:
                 at = ", ".join(_offset(example) for example in examples)
-                report.findings.append(
-                    Finding("positions", f"{_life(incarnation, partition)}, offset {at}", f"{what} ({number} times)")
-                )
+                where = f"{_life(incarnation, partition)}, offset {at}"
+                begins = [example[0] if isinstance(example, list | tuple) else example for example in examples]
+                mended = what in _MISSING and read_again_from is not None and min(map(int, begins)) >= read_again_from
+                listed = report.warnings if mended else report.findings
+                more = f"; the log was read again from {read_again_from} on" if mended else ""
+                listed.append(Finding("positions", where, f"{what} ({number} times){more}"))
     if after < last:
         where = f"{_life(incarnation, partition)}, offset {after + 1}-{last}"
         report.findings.append(Finding("positions", where, "no row speaks for these offsets"))
@@ -175,6 +198,9 @@ _POSITION_FAULTS = (
     "a gap row reaches into offsets that have rows",
 )
 """In the order of the columns of `audit_stretch.sql`."""
+
+_MISSING = frozenset(_POSITION_FAULTS[1:3])
+"""Rows that are gone: what a replay of the log makes good."""
 
 
 def _offset(example: Any) -> str:
