@@ -36,6 +36,8 @@ LEASE_MS: Final = 90_000
 """A `sending` row of another process is taken for dead after this: no channel takes longer (60 s) to answer."""
 REMIND_MS: Final = 60_000
 """How often open alerts are said again where the receiver forgets them."""
+TOGETHER: Final = 16
+"""Messages that are claimed with one insert; each is confirmed by itself."""
 WAIT_S: Final = 2.0
 """How long a run waits for the threads that it began; what takes longer goes on behind it."""
 SILENCED: Final = "silenced"
@@ -189,9 +191,10 @@ class Deliverer:
     def _work(self, name: str, jobs: Sequence[_Job], remind: bool) -> None:
         try:
             channel = self._channels[name]
-            for job in jobs:
-                if not self._attempt(channel, job):
-                    return  # the channel rests, and so does what is behind
+            # The first alone: while a channel is away only one message is tried each time.
+            for group in (jobs[:1], *(jobs[at : at + TOGETHER] for at in range(1, len(jobs), TOGETHER))):
+                if group and not self._attempt(channel, group):
+                    return
             if remind:
                 self._remind(channel, {pending.row.subject for job in jobs for pending in job.pending})
         except Exception as error:
@@ -201,58 +204,62 @@ class Deliverer:
             with self._lock:
                 self._busy.pop(name, None)
 
-    def _attempt(self, channel: Channel, job: _Job) -> bool:
-        """One try of one message; False when the channel should rest."""
+    def _attempt(self, channel: Channel, jobs: Sequence[_Job]) -> bool:
+        """One try of each message, claimed together; False when the channel should rest."""
         begun = self._now_ms()
-        rows = [
-            replace(p.row, attempt=p.row.attempt + 1, state="sending", at_ms=begun, claim=self._claim, error="")
-            for p in job.pending
+        claimed = [
+            [
+                replace(p.row, attempt=p.row.attempt + 1, state="sending", at_ms=begun, claim=self._claim, error="")
+                for p in job.pending
+            ]
+            for job in jobs
         ]
-        # Until it is known otherwise: begun, not sent. So a fault of the ledger from here on leaves nothing behind
-        # that only a lease would end.
-        outcome = [replace(row, state="failed", due_ms=begun, error="not begun: the ledger was away") for row in rows]
-        rest = False
+        settled, going = 0, True
         try:
-            self._journal.write(rows)
-            if self._alone(rows, channel.name):
-                outcome, rest = self._send(channel, job, rows)
-            else:
-                wait = LEASE_MS // 2 + wait_ms(2, self._claim)
-                outcome = [
-                    replace(row, state="failed", due_ms=begun + wait, error="another worker began it as well")
-                    for row in rows
-                ]
+            self._journal.write([row for rows in claimed for row in rows])
+            contested = self._contested([row for rows in claimed for row in rows], channel.name)
+            for job, rows in zip(jobs, claimed, strict=True):
+                if any(row.notice in contested for row in rows):
+                    wait = LEASE_MS // 2 + wait_ms(2, self._claim)
+                    outcome = _failed(rows, begun, begun + wait, "another worker began it as well")
+                elif going:
+                    outcome, going = self._send(channel, job, rows)
+                else:
+                    outcome = _failed(rows, begun, begun, "not begun: the channel rests")
+                settled += 1
+                self._settle(outcome)
         finally:
-            with self._lock:
-                self._settled.append(outcome)
-        self._write_settled()
-        return not rest
+            # Begun, not sent: else a fault of the ledger would leave behind what only a lease ends.
+            for rows in claimed[settled:]:
+                with self._lock:
+                    self._settled.append(_failed(rows, begun, begun, "not begun: the ledger was away"))
+        return going
 
-    def _alone(self, rows: Sequence[Delivery], channel: str) -> bool:
-        """No other worker has begun the same; whoever sees two stands back, so at most one sends."""
+    def _contested(self, rows: Sequence[Delivery], channel: str) -> set[str]:
+        """Notices that another worker has begun, too; whoever sees two stands back, so at most one sends."""
         claims = self._journal.claims([row.notice for row in rows], channel, {r.notice: r.attempt for r in rows})
-        return not any(claims.get(row.notice, set()) - {self._claim} for row in rows)
+        return {notice for notice, who in claims.items() if who - {self._claim}}
 
     def _send(self, channel: Channel, job: _Job, rows: Sequence[Delivery]) -> tuple[list[Delivery], bool]:
-        """(what became of it, whether the channel should rest)."""
+        """(what became of it, whether the channel may go on)."""
         begun = rows[0].at_ms
         try:
             channel.send(job.message, begun)
         except ChannelError as error:
-            return self._failed(channel.name, job, rows, error)
+            return self._refused(channel.name, job, rows, error)
         except Exception as error:
             with self._lock:
                 self._faults.append(error)
-            return self._failed(channel.name, job, rows, ChannelError(f"unexpected {type(error).__name__}"))
+            return self._refused(channel.name, job, rows, ChannelError(f"unexpected {type(error).__name__}"))
         done = self._now_ms()
         self._resting.pop(channel.name, None)
         log.info(
             "notice sent", channel=channel.name, id=job.message.id, attempt=rows[0].attempt,
             after_ms=done - min(pending.since_ms for pending in job.pending),
         )  # fmt: skip
-        return [replace(row, state="sent", at_ms=done, due_ms=done) for row in rows], False
+        return [replace(row, state="sent", at_ms=done, due_ms=done) for row in rows], True
 
-    def _failed(
+    def _refused(
         self, name: str, job: _Job, rows: Sequence[Delivery], error: ChannelError
     ) -> tuple[list[Delivery], bool]:
         now_ms = self._now_ms()
@@ -271,7 +278,12 @@ class Deliverer:
             replace(row, state=state, at_ms=now_ms, due_ms=now_ms if over else now_ms + wait, error=str(error))
             for row in rows
         ]
-        return outcome, not error.alone
+        return outcome, error.alone
+
+    def _settle(self, rows: list[Delivery]) -> None:
+        with self._lock:
+            self._settled.append(rows)
+        self._write_settled()
 
     def _write_settled(self) -> None:
         """Write what is known and not yet in the ledger. Raises `Unavailable`; then it is written later."""
@@ -313,3 +325,7 @@ class Deliverer:
         if isinstance(fault, SpendstreamError):
             raise fault
         raise SpendstreamError(f"delivering notices: {fault!r}") from fault
+
+
+def _failed(rows: Sequence[Delivery], at_ms: int, due_ms: int, error: str) -> list[Delivery]:
+    return [replace(row, state="failed", at_ms=at_ms, due_ms=due_ms, error=error) for row in rows]

@@ -442,3 +442,17 @@ def test_a_channel_with_a_bug_is_tried_again_and_seen(store: LedgerStore) -> Non
 
 def void(_: object) -> None:
     """Drop a result."""
+
+
+def test_of_many_notices_each_is_taken_once_though_the_channel_stops_halfway(store: LedgerStore) -> None:
+    with Receiver() as receiver:
+        at = setting(store, receiver)
+        at.box.put([notice(f"inc-{number}:1") for number in range(40)])
+        receiver.next(*[answer(200)] * 20, answer(503), answer(200), answer(422))
+        for _ in range(6):
+            at.run(10_000)
+        ids = [request.json["id"] for request in receiver.requests]
+        assert sorted(set(ids)) == sorted(f"inc-{number}:1" for number in range(40))
+        assert len(ids) == 42
+    [(sent,)] = store.database.rows("SELECT count() FROM deliveries WHERE state = 'sent'")
+    assert sent == 40
