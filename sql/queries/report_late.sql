@@ -3,12 +3,12 @@
 SELECT
     toDate(c.time) AS day,
     count() AS calls,
-    count() - count(c.cost_usd) AS unpriced,
-    ifNull(sum(c.cost_usd), 0) AS cost_usd,
+    count() - count(c.rated_cost_usd) AS unpriced,
+    ifNull(sum(c.rated_cost_usd), 0) AS cost_usd,
     countIf(c.ingested_at >= {end:DateTime('UTC')} + toIntervalHour({late_hours:UInt32})) AS after_close,
-    ifNull(sumIf(c.cost_usd, c.ingested_at >= {end:DateTime('UTC')} + toIntervalHour({late_hours:UInt32})), 0) AS after_close_usd,
+    ifNull(sumIf(c.rated_cost_usd, c.ingested_at >= {end:DateTime('UTC')} + toIntervalHour({late_hours:UInt32})), 0) AS after_close_usd,
     max(c.ingested_at) AS last_ingested
-FROM calls AS c
+FROM rated_calls AS c
 WHERE c.hour >= {first:DateTime('UTC')} AND c.hour < {end:DateTime('UTC')}
     AND c.ingested_at >= c.time + toIntervalHour({late_hours:UInt32})
 GROUP BY day

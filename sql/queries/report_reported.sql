@@ -2,10 +2,10 @@
 SELECT
     c.provider_name,
     count() AS calls,
-    count() - count(c.cost_usd) AS unpriced,
+    count() - count(c.rated_cost_usd) AS unpriced,
     ifNull(sum(c.reported_cost), 0) AS reported_usd,
-    ifNull(sum(c.cost_usd), 0) AS cost_usd
-FROM calls AS c
+    ifNull(sum(c.rated_cost_usd), 0) AS cost_usd
+FROM rated_calls AS c
 WHERE c.hour >= {first:DateTime('UTC')} AND c.hour < {end:DateTime('UTC')} AND c.reported_cost IS NOT NULL
 GROUP BY c.provider_name
 ORDER BY c.provider_name

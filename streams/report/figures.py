@@ -1,19 +1,24 @@
 """Everything a report says, read from the ledger by the named queries `report_*`; nothing is rounded here.
 
 Teams, tiers, models, days and token classes come from one query, so they add up to the same total even while calls
-arrive; agents, runs, unpriced, late and excluded ones are read after it.
+arrive; agents, runs, unpriced, late and excluded ones are read after it. Of a month that is closed, the former are the
+frozen figures, and the latter are what the ledger says now.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from streams.closing.book import Book, Change, read_book
+from streams.closing.cut import read_cut
+from streams.closing.statement import Correction, read_corrections, read_frozen
 from streams.errors import LedgerError, SpendstreamError
 from streams.ledger.sqlfiles import named_query
+from streams.report.charged import Charged, Corrected, Fee, chargeback, corrected
 from streams.report.money import pico
 from streams.report.period import Period, month
 from streams.report.sums import Cell, Sums, grouped, total
@@ -94,9 +99,27 @@ class Excluded:
     records: int
 
 
+@dataclass(frozen=True, slots=True)
+class BudgetLine:
+    """A monthly budget as it stands; amounts in pico-USD. `crossed`: the highest threshold reached, per cent."""
+
+    budget: str
+    value: str
+    amount: int
+    spent: int
+    remaining: int
+    hard: bool
+    crossed: int
+    unpriced: int
+
+
 @dataclass(frozen=True)
 class Report:
-    """The whole report. `months` are those with calls, newest first: (first day, calls)."""
+    """The whole report. `months` are those with calls, newest first: (first day, calls).
+
+    `closing`, `corrections`, `since` and `budgets` are of months only: the closing in force; what became known in this
+    month of earlier closed ones; corrections of this month that count in later ones, with the month in which they do.
+    """
 
     period: Period
     before: Period
@@ -113,6 +136,26 @@ class Report:
     late: tuple[Late, ...]
     reported: tuple[Reported, ...]
     excluded: tuple[Excluded, ...]
+    closing: Change | None = None
+    corrections: tuple[Correction, ...] = ()
+    since: tuple[tuple[date, Correction], ...] = ()
+    budgets: tuple[BudgetLine, ...] = ()
+    fees: tuple[Fee, ...] = ()
+
+    @cached_property
+    def chargeback(self) -> list[Charged]:
+        """What each team is charged, what is charged most first."""
+        return chargeback(self.cells, self.corrections, self.fees)
+
+    @cached_property
+    def corrected(self) -> list[Corrected]:
+        """Corrections of earlier months that count in this one, added up."""
+        return corrected((f"{self.period.start:%Y-%m}", one) for one in self.corrections)
+
+    @cached_property
+    def corrected_since(self) -> list[Corrected]:
+        """Corrections of this month that count in later ones, added up."""
+        return corrected((f"{known:%Y-%m}", one) for known, one in self.since)
 
     @cached_property
     def total(self) -> Sums:
@@ -127,7 +170,8 @@ class Report:
     @cached_property
     def has_tenants(self) -> bool:
         """Whether any call names a tenant."""
-        return any(cell.tenant for cell in (*self.cells, *self.cells_before))
+        corrected = (one.cell for one in self.corrections)
+        return any(cell.tenant for cell in (*self.cells, *self.cells_before, *corrected))
 
     @cached_property
     def teams(self) -> dict[tuple[str, str], Pair]:
@@ -174,7 +218,10 @@ def read_report(
     before = period.before(now)
     span = _span(period)
     many = span | {"top": top}
-    cells = ask("report_spend", span)
+    book = read_book(ask) if period.is_month else Book()
+    placed = tuple(read_corrections(ask, book, read_cut(ask))) if book.closed else ()
+    cells, known = _figures(ask, book, period)
+    this = period.start.date()
     return Report(
         period=period,
         before=before,
@@ -183,8 +230,8 @@ def read_report(
         top=top,
         ledger_calls=int(ledger_calls),
         months=tuple((str(first), int(calls)) for first, calls in ask("report_months")),
-        cells=tuple(map(_cell, cells)),
-        cells_before=tuple(map(_cell, ask("report_spend", _span(before)))),
+        cells=cells,
+        cells_before=_figures(ask, book, before)[0],
         agents=tuple(
             Agent(tenant, agent, teams, int(runs), _sums(*rest))
             for tenant, agent, teams, runs, *rest in ask("report_agents", many)
@@ -208,6 +255,26 @@ def read_report(
             for provider, calls, unpriced, told, cost in ask("report_reported", span)
         ),
         excluded=tuple(Excluded(outcome, reason, int(n)) for outcome, reason, n in ask("report_excluded", span)),
+        closing=book.closing(this),
+        corrections=tuple(one for month, one in placed if month == this) if known is None else known,
+        since=tuple((month, one) for month, one in placed if one.of_month == this),
+        budgets=_budgets(ask, period) if period.is_month else (),
+    )
+
+
+def _figures(ask: _Asker, book: Book, period: Period) -> tuple[tuple[Cell, ...], tuple[Correction, ...] | None]:
+    """The cells of a period, and of a closed month the corrections that were frozen with them."""
+    closing = book.closing(period.start.date()) if period.is_month else None
+    if closing is not None:
+        return read_frozen(ask, closing)
+    return tuple(map(_cell, ask("report_spend", _span(period)))), None
+
+
+def _budgets(ask: _Asker, period: Period) -> tuple[BudgetLine, ...]:
+    span = {"first_ms": round(period.start.timestamp() * 1000), "end_ms": round(period.end.timestamp() * 1000)}
+    return tuple(
+        BudgetLine(name, value, pico(amount), pico(spent), pico(left), bool(hard), int(crossed), int(unpriced))
+        for name, value, _, _, amount, spent, left, hard, crossed, unpriced in ask("report_budgets", span)
     )
 
 
@@ -216,13 +283,20 @@ class _Asker:
         self._ledger = ledger
 
     def __call__(self, name: str, parameters: Mapping[str, Any] | None = None) -> list[list[Any]]:
+        return self.rows(named_query(name), parameters)
+
+    def rows(
+        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> list[list[Any]]:
+        """As the ledger answers, its missing tables said in plain words."""
         try:
-            return self._ledger.rows(named_query(name), parameters)
+            return self._ledger.rows(sql, parameters, settings)
         except LedgerError as error:
             if "UNKNOWN_TABLE" in str(error) or "UNKNOWN_DATABASE" in str(error):
                 raise SpendstreamError(
-                    "this database has no ledger: a worker makes its tables when it starts, and so does `spendstream "
-                    "migrate`; if there is one, SPENDSTREAM_CLICKHOUSE_URL must end with its database's name"
+                    "this database has no ledger, or an older version's: a worker makes its tables when it starts, and "
+                    "so does `spendstream migrate`; if there is one, SPENDSTREAM_CLICKHOUSE_URL must end with its "
+                    "database's name"
                 ) from error
             raise
 

@@ -13,18 +13,22 @@ from jinja2 import Environment, StrictUndefined
 from streams.report import charts
 from streams.report.figures import Pair, Report
 from streams.report.money import change, exact, percent, short, shown
+from streams.report.section import Section
 from streams.report.sums import Sums
 
 MOST_ROWS = 40
 """Rows of a table on the page; what is beyond is one row `others` there, and in full in the CSV files."""
+
+KINDS = {"late": "calls that came late", "rerated": "prices computed again"}
+"""What a correction is called."""
 
 _HERE = Path(__file__).parent
 
 Groups = Sequence[tuple[tuple[str, ...], Pair]]
 
 
-def page(report: Report) -> str:
-    """The page as text. The same report gives the same bytes."""
+def page(report: Report, sections: Sequence[Section] = ()) -> str:
+    """The page as text, with what other parts add to it. The same report gives the same bytes."""
     late = Sums()
     for one in report.late:
         late += one.sums
@@ -48,12 +52,22 @@ def page(report: Report) -> str:
         late_after_cost=sum(one.after_close_cost for one in report.late),
         width=_width,
         others=_others,
+        sections=sections,
+        kinds=KINDS,
+        charged=sum(line.total for line in report.chargeback),
+        changes=sum(one.cell.sums.cost for one in report.corrections),
     )
 
 
 def notices(report: Report) -> list[str]:
     """What a reader must know before the figures, in plain words; most often nothing."""
     said = []
+    if report.closing is not None:
+        said.append(
+            f"{report.period.name} was closed by {report.closing.by} on {report.closing.at:%Y-%m-%d at %H:%M} UTC. "
+            "Teams, tiers, models, days and tokens are as they were then; agents, runs and what is listed after them "
+            f"are as the ledger says now. Digest of the figures: {report.closing.digest}."
+        )
     if report.ledger_calls and report.period.is_running(report.made_at):
         said.append(f"{report.period.name} is not over yet: the figures will grow.")
     if report.total.unpriced:

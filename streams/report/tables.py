@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from streams.errors import UsageError
+from streams.report.charged import Corrected
 from streams.report.figures import Pair, Report
 from streams.report.money import exact
+from streams.report.section import Section, Table, Value
 from streams.report.sums import Sums
-
-Value = str | int
 
 MEASURES = (
     "calls", "input_tokens", "uncached_input_tokens", "cache_read_input_tokens", "cache_write_input_tokens",
@@ -28,17 +27,8 @@ MEASURES = (
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """`name` is the CSV file's name and the key in JSON."""
-
-    name: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Value, ...], ...]
-
-
-def tables(report: Report) -> list[Table]:
-    """All tables, summary first."""
+def tables(report: Report, sections: Sequence[Section] = ()) -> list[Table]:
+    """All tables, summary first, those of `sections` last."""
     compared = (*MEASURES, "before_calls", "before_cost_usd", "change_usd")
     return [
         Table("summary", ("figure", "value"), tuple(summary(report).items())),
@@ -97,6 +87,28 @@ def tables(report: Report) -> list[Table]:
             ("outcome", "reason", "records"),
             tuple((e.outcome, e.reason, e.records) for e in report.excluded),
         ),
+        Table(
+            "chargeback",
+            ("tenant_id", "team_id", "calls", "own_usd", "late_usd", "rerated_usd", "fees_usd", "charged_usd"),
+            tuple(
+                (c.tenant, "(unused fees)" if c.team is None else c.team, c.own.calls, exact(c.own.cost), exact(c.late),
+                 exact(c.rerated), exact(c.fees), exact(c.total))
+                for c in report.chargeback
+            ),
+        ),
+        Table("corrections", _CORRECTED, _corrected(report.corrected)),
+        Table("corrections_since", _CORRECTED, _corrected(report.corrected_since)),
+        Table(
+            "budgets",
+            ("budget", "value", "amount_usd", "spent_usd", "remaining_usd", "hard", "crossed_percent",
+             "unpriced_calls"),
+            tuple(
+                (b.budget, b.value, exact(b.amount), exact(b.spent), exact(b.remaining), "hard" if b.hard else "soft",
+                 b.crossed, b.unpriced)
+                for b in report.budgets
+            ),
+        ),
+        *(table for section in sections for table in section.tables),
     ]  # fmt: skip
 
 
@@ -123,13 +135,20 @@ def summary(report: Report) -> dict[str, Value]:
         "rejected_records": sum(one.records for one in report.excluded if one.outcome == "reject"),
         "duplicate_records": sum(one.records for one in report.excluded if one.outcome == "duplicate"),
         "ledger_calls": report.ledger_calls,
+        "closed": "yes" if report.closing is not None else "no",
+        "closed_by": report.closing.by if report.closing is not None else "",
+        "closed_at": report.closing.at.isoformat(timespec="seconds") if report.closing is not None else "",
+        "digest": report.closing.digest if report.closing is not None else "",
+        "corrections_usd": exact(sum(one.cell.sums.cost for one in report.corrections)),
+        "fees_usd": exact(sum(fee.amount for fee in report.fees)),
+        "charged_usd": exact(sum(line.total for line in report.chargeback)),
     }
 
 
-def as_json(report: Report) -> dict[str, Any]:
+def as_json(report: Report, sections: Sequence[Section] = ()) -> dict[str, Any]:
     """`summary` as an object, every other table as a list of objects; money as strings."""
     result: dict[str, Any] = {}
-    for table in tables(report):
+    for table in tables(report, sections):
         if table.name == "summary":
             result["summary"] = summary(report)
         else:
@@ -137,12 +156,12 @@ def as_json(report: Report) -> dict[str, Any]:
     return result
 
 
-def write_csv(report: Report, folder: Path) -> list[Path]:
+def write_csv(report: Report, folder: Path, sections: Sequence[Section] = ()) -> list[Path]:
     """One file a table in `folder`, which is made when it is missing. Raises `UsageError` when it cannot be written."""
     written = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for table in tables(report):
+        for table in tables(report, sections):
             path = folder / f"{table.name}.csv"
             with path.open("w", encoding="utf-8", newline="") as file:
                 writer = csv.writer(file)
@@ -162,6 +181,13 @@ def write_csv(report: Report, folder: Path) -> list[Path]:
 def harmless(value: Value) -> Value:
     """A text that a spreadsheet would run as a formula, marked as text."""
     return f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+
+
+_CORRECTED = ("of_month", "counted_in", "kind", "calls", "cost_usd")
+
+
+def _corrected(lines: Sequence[Corrected]) -> tuple[tuple[Value, ...], ...]:
+    return tuple((c.of_month, c.counted_in, c.kind, c.calls, exact(c.cost)) for c in lines)
 
 
 _FEW = ("calls", "input_tokens", "output_tokens", "unpriced_calls", "cost_usd")
