@@ -49,6 +49,9 @@ class ReplayResult:
     totals: Totals
     seconds: float
     incidents: list[dict[str, Any]] = field(default_factory=list)
+    """Those that the replay's calls opened, as `recheck` tells them."""
+    watched: bool = True
+    """The watcher has looked at all calls; else `incidents` may lack some."""
 
     def as_json(self) -> dict[str, Any]:
         """JSON's own types; money as a decimal string."""
@@ -62,6 +65,7 @@ class ReplayResult:
             "output_tokens": self.totals.output_tokens,
             "cost_usd": self.totals.cost_usd,
             "incidents": self.incidents,
+            "watched": self.watched,
             "seconds": round(self.seconds, 3),
             "calls_per_second": round(self.published / self.seconds, 1) if self.seconds else 0.0,
             "files": self.files,

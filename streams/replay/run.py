@@ -5,6 +5,7 @@
 2. wait      until the ledger's positions have passed all of them
 3. wait      for the calls that the meter sent on to their own partition
 4. count     what the ledger holds at exactly these positions, and sum up the ledger
+5. wait      until the watcher has looked at all of them (not in `seconds`), and tell the incidents that they opened
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from aiokafka.errors import KafkaError
 
 from streams import topics
 from streams.errors import Unavailable
+from streams.replay.incidents import incidents_when_told
 from streams.replay.keys import time_of_line
 from streams.replay.lines import Chunk, read_chunks
 from streams.replay.log import ends_of, partitions_of
@@ -84,7 +86,8 @@ async def replay(
         progress.published_all = True
         drawing = asyncio.create_task(_follow(progress, publisher, watch))
         try:
-            await watch.until_behind(publisher.ranges, 0)
+            ranges = publisher.ranges
+            await watch.until_behind(ranges, 0)
             outcomes = await asyncio.to_thread(
                 read_outcomes, reader, publisher.ranges, watch.positions, publisher.published
             )
@@ -97,12 +100,16 @@ async def replay(
             drawing.cancel()
         seconds = time.monotonic() - began
         totals = await asyncio.to_thread(read_totals, reader)
+        stretches = {p: (watch.positions[p].incarnation, range_.first, range_.end) for p, range_ in ranges.items()}
+        watched, incidents = await incidents_when_told(reader, stretches)
     finally:
         polling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await polling
         await _close(producer)
-    return ReplayResult(len(plan.sources), publisher.published, publisher.refused, outcomes, totals, seconds)
+    return ReplayResult(
+        len(plan.sources), publisher.published, publisher.refused, outcomes, totals, seconds, incidents, watched
+    )
 
 
 async def _publish(plan: ReplayPlan, publisher: LinePublisher, watch: LedgerWatch, progress: Progress) -> None:

@@ -33,6 +33,7 @@ from streams.watch.fold import Watch
 from streams.watch.order import Gap, Order
 from streams.watch.record import END, StepCall, decode_steps
 from streams.watch.store import PAGE, Ingested, LedgerRow, WatchStore
+from streams.watch.told import progress_text
 
 log = structlog.get_logger("spendstream.watch")
 T = TypeVar("T")
@@ -45,6 +46,7 @@ _WRITE_AT = 500
 """Changes that wait for their insert, at most, while a long backlog is folded."""
 
 _UPDATE_S = 5.0
+_PROGRESS_IDLE_S = 0.5
 _CHECKPOINT_S = 30.0
 _CHECKPOINT_SHARE = 0.02
 """Of the time, at most, goes into checkpoints: a large state is written less often."""
@@ -109,6 +111,8 @@ class Seat:
         self._updated = time.monotonic()
         self._checkpoint_due = time.monotonic() + _CHECKPOINT_S
         self._changed = False
+        self._progress: tuple[bool, dict[int, tuple[int, int]]] = (False, {})
+        self._progress_said = 0.0
 
     # -- beginning
 
@@ -260,6 +264,7 @@ class Seat:
             await self._write_out()
             if time.monotonic() >= self._updated + _UPDATE_S:
                 await self._update()
+            await self._say_progress()
             if self._changed and time.monotonic() >= self._checkpoint_due:
                 await self._checkpoint()
 
@@ -269,6 +274,7 @@ class Seat:
             return
         async with self._lock:
             await self._write_out()
+            await self._update()
             if self._changed:
                 await self._checkpoint()
 
@@ -354,6 +360,24 @@ class Seat:
         if moved:
             recorded = self._next_recorded()
             await self._ask("totals", partial(self._store.write_changes, moved, self.partition, self.epoch, recorded))
+
+    async def _say_progress(self) -> None:
+        """Write down how far this is, for who waits for it (`streams.watch.told`): as soon as nothing is in hand."""
+        now = (self.caught_up and self.order.idle(self._said_ms), self._place())
+        if now == self._progress:
+            return
+        idle, place = now
+        if time.monotonic() < self._progress_said + (_PROGRESS_IDLE_S if idle else _UPDATE_S):
+            return
+        await self._update()
+        self._progress, self._progress_said = now, time.monotonic()
+        rest = {"progress": progress_text(idle, self.order.given, place)}
+        recorded = self._next_recorded()
+        write = partial(self._store.write_state, (), rest, self.partition, self.epoch, recorded, recorded)
+        await self._ask("watch progress", write)
+
+    def _place(self) -> dict[int, tuple[int, int]]:
+        return {p: (source.incarnation, source.cursor[0]) for p, source in self.order.sources.items()}
 
     async def _checkpoint(self) -> None:
         """One insert of what changed. Nothing is folded meanwhile: the parts are of one moment."""

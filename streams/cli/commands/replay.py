@@ -88,6 +88,9 @@ def command(
     DIR is in use, the instance that runs there gets the calls). Without it, calls go to SPENDSTREAM_BROKER_URL,
     and workers must be running there.
 
+    When the ledger holds them, the replay waits for the watcher to have looked at them (this is not in its seconds)
+    and tells the incidents that they opened. A shuffle leaves the order of events; `recheck` shows what that changes.
+
     With --topic the workers read what Kafka still has once more, from TIME on: after rows of the ledger were lost, or
     for calls that an older version refused. What the ledger has becomes duplicates, and nothing counts twice.
 
@@ -203,4 +206,10 @@ def _in_words(result: ReplayResult) -> str:
         f"  tokens      {totals.input_tokens:>16,} in, {totals.output_tokens:,} out",
         f"  cost        {totals.cost_usd:>16} USD",
     ]
+    if not result.watched:
+        lines.append("nobody has looked at all of these calls yet: `spendstream recheck` looks back at any time")
+    waking = sum(bool(one["page"]) for one in result.incidents)
+    if result.incidents:
+        count = len(result.incidents)
+        lines.append(f"{count:,} incident{'s'[: count != 1]}, {waking:,} of which page: see `spendstream incidents`")
     return "\n".join(lines)
