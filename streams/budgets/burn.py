@@ -7,8 +7,8 @@ Workbook", chapter 5, "Alerting on SLOs", approach 6 (multiwindow, multi-burn-ra
 of the long; here no window is shorter than an hour, since budgets are read by the hour: what must be seen within
 seconds is the watcher's to see.
 
-The usual pairs leave room for days as people work: forty hours a week spend at 4.2 times the even pace of a week while
-they last, and a working day is 1.4 times an even one.
+The usual pairs leave room for days as people work: eight hours a day spend at 3 times the even pace of the day while
+they last, forty hours a week at 4.2 times that of the week; and a working day is 1.4 times an even one.
 
 Rates are integers in thousandths, so that no alert hangs on the last bit of a float. Pure.
 """
@@ -43,7 +43,7 @@ class Pair:
 
 
 USUAL: Final[Mapping[PeriodName, tuple[Pair, ...]]] = {
-    "day": (Pair(2, 1, 6000, "warning"), Pair(6, 2, 3000, "ticket")),  # 50 and 75 % of a day's amount
+    "day": (Pair(2, 1, 6000, "warning"), Pair(6, 2, 3500, "ticket")),  # 50 and 88 % of a day's amount
     "week": (Pair(6, 1, 6000, "warning"), Pair(24, 2, 2500, "ticket")),  # 21 and 36 % of a week's
     "month": (Pair(6, 1, 6000, "warning"), Pair(72, 6, 2000, "ticket")),  # 5 and 20 % of a month's
 }
