@@ -21,10 +21,10 @@ from streams.cli.options import config_option, embedded_option, json_option, set
 def command(embedded: Path | None, first: str | None, last: str | None, config: Path | None, as_json: bool) -> None:
     """Look back over the ledger: which agents ran away, when, and what it cost.
 
-    This is a look back. Nothing watches live yet: no incident pages, is sent or kept anywhere; this command reads the
-    ledger's calls in event order, runs the detector over them and prints the incidents. The same calls give the same
-    incidents, in whatever order and partitions they came. Reads only, beside a running worker too; a million calls
-    take about a quarter of a minute.
+    This is a look back: the ledger's calls in event order, through the detector that watches them live (its incidents
+    are told by `spendstream incidents`). The same calls give the same incidents, in whatever order and partitions they
+    came. What the watcher found otherwise is shown: what came late, live, was looked at late. Nothing is sent or kept.
+    Reads only, beside a running worker too; a million calls take about a quarter of a minute.
 
     What is normal for an agent is learned from all calls before, so reading begins at the ledger's first call, with
     --from too. A call without a price has no cost here. The state of an incident is as of the last call (or --to).
@@ -39,6 +39,8 @@ def command(embedded: Path | None, first: str | None, last: str | None, config: 
       calls cost_usd                since the first abnormal call; USD as an exact decimal string
       calls_before_open cost_before_open evidence     up to the call that opened it
       kinds ready reopened          all signals that joined it; judged by own history; times it went on after resolving
+    and difference: what the watcher's incidents lack (missing), have besides (extra), or tell otherwise (differing);
+    null where nobody watched.
 
     \b
     Examples:
@@ -48,6 +50,8 @@ def command(embedded: Path | None, first: str | None, last: str | None, config: 
     from streams.cli.output import one_json, result_only
     from streams.cli.reach import reach
     from streams.recheck import recheck
+    from streams.recheck.differ import in_words as difference_in_words
+    from streams.recheck.differ import read_difference
     from streams.recheck.tell import as_json as figures
     from streams.recheck.tell import in_words
     from streams.recheck.window import asked_window
@@ -57,4 +61,8 @@ def command(embedded: Path | None, first: str | None, last: str | None, config: 
     with result_only() as say:
         with reach(embedded, settings.clickhouse_url.get_secret_value()) as ledger:
             found = recheck(ledger, start, end)
-        say(one_json(figures(found)) if as_json else in_words(found))
+            difference = read_difference(ledger, found.incidents, start, found.as_of)
+        if as_json:
+            say(one_json({**figures(found), "difference": difference.as_json()}))
+        else:
+            say(f"{in_words(found)}\n{difference_in_words(difference)}")
