@@ -108,6 +108,7 @@ class Settings(BaseModel):
         description="How much the cost that routers report may differ from the computed one, as a share of the larger.",
     )
     tiers_file: Path | None = Field(None, description="TOML file that maps models to tiers.")
+    plans_file: Path | None = Field(None, description="TOML file with plans: flat fees, commitments, per-token.")
     budgets_file: Path | None = Field(None, description="TOML file with budgets.")
     policies_file: Path | None = Field(
         None, description="TOML file with channels, routes and controls: who hears of what (docs/oncall.md)."
@@ -151,7 +152,7 @@ class Settings(BaseModel):
     def _files_exist(self) -> Settings:
         faults = [
             f"{name}: there is no file {path}"
-            for name in ("prices_file", "tiers_file", "budgets_file", "policies_file")
+            for name in ("prices_file", "tiers_file", "plans_file", "budgets_file", "policies_file")
             if (path := getattr(self, name)) is not None and not path.is_file()
         ]
         if faults:
