@@ -48,6 +48,8 @@ from streams.outcomes.agent import OutcomeAgent
 from streams.outcomes.store import OutcomeStore
 from streams.outcomes.watch import QualityWatch
 from streams.page import page_routes
+from streams.plans.duty import PlanDuty
+from streams.plans.file import load_plans
 from streams.rating.watch import PriceWatch
 from streams.repair.http import RepairRoutes
 from streams.repair.orders import open_orders
@@ -117,6 +119,7 @@ def duties_of(settings: Settings, database: Database, publish: Publish) -> list[
         ControlDuty(database, policies.controls, publish),
         BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database), controls=policies.controls),
         PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
+        PlanDuty(database, load_plans(settings.plans_file)),
         QualityWatch(database),
         ChangesDuty(database, found_in(settings), worker_name(settings)),
     ]
