@@ -9,8 +9,10 @@ import math
 import random
 import statistics
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
+from html import unescape
 from typing import Any
 
 import pytest
@@ -21,7 +23,9 @@ from streams.meter.price import Pricer
 from streams.outcomes.escalations import read_escalations
 from streams.outcomes.intervals import wilson
 from streams.outcomes.period import DAY_MS, Span
+from streams.report.money import exact, shown
 from streams.savings.result import Savings, read_savings
+from streams.savings.section import savings_section
 from tests.fakes import BASE_MS, call
 from tests.integration.outcome_ledger import Door, write_calls, write_verdicts
 
@@ -263,6 +267,22 @@ def test_everything_is_json_and_says_its_assumptions(savings: Savings) -> None:
     assert len(shown["assumptions"]) == 7
     assert shown["recommendation"]["kind"] == "hybrid"
     assert shown["break_even"] is None
+
+
+def test_the_section_of_the_report_shows_the_same_figures_and_escapes_names(savings: Savings) -> None:
+    section = savings_section(savings)
+    move = savings.moves[0]
+    assert move.saving is not None
+    assert f"{shown(move.saving.low)} to {shown(move.saving.high)}" in section.markup
+    assert savings.recommendation.why in unescape(section.markup)
+    tables = {table.name: table for table in section.tables}
+    assert tables["savings_moves"].rows == (
+        ("routine", "frontier", "mid", move.calls, exact(move.cost), exact(move.saving.low), exact(move.saving.high)),
+    )
+    assert len(tables["savings_evidence"].rows) == len(savings.pairs)
+    assert all(len(row) == len(table.columns) for table in section.tables for row in table.rows)
+    hostile = replace(savings.recommendation, why="<script>alert(1)</script>")
+    assert "<script" not in savings_section(replace(savings, recommendation=hostile)).markup
 
 
 # -- escalations -----------------------------------------------------------------------------------------------------
