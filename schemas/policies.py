@@ -22,6 +22,7 @@
 
     [[route]]
     channels = ["chat"]
+    escalations = false                  # true: page again when what has paged becomes critical
     digest_hours = 4                     # one message every four hours
     quiet = { from = "22:00", to = "07:00", zone = "Europe/Berlin" }   # kept until the morning, then one message
 
@@ -135,6 +136,8 @@ class Route(Match):
     digest_hours: Annotated[int, Field(ge=1, le=24, strict=True)] | None = None
     quiet: Quiet | None = None
     also: Annotated[bool, Field(strict=True)] = False
+    escalations: Annotated[bool, Field(strict=True)] = False
+    """Page again when what has paged gets worse; else whoever was paged hears of it when it is over."""
 
     @field_validator("channels")
     @classmethod

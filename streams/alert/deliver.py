@@ -25,7 +25,7 @@ import structlog
 from streams.alert.backoff import wait_ms
 from streams.alert.channels.base import Channel, ChannelError
 from streams.alert.journal import LOOK_BACK_MS, Delivery, Journal, Pending, State
-from streams.alert.match import targets_of
+from streams.alert.match import Told, targets_of
 from streams.alert.message import Message, digest, one
 from streams.alert.policies import Policies
 from streams.errors import SpendstreamError, Unavailable
@@ -108,22 +108,27 @@ class Deliverer:
         notices = self._journal.unplanned(since_ms)
         if not notices:
             return
-        told = self._journal.told({notice.subject for notice in notices}, since_ms)
+        # What has just opened was told to nobody: one question less for the most urgent.
+        told = self._journal.told({one.subject for one in notices if one.change != "opened"}, since_ms)
+        follow = [name for name in self._channels if self._reminds(name)]
         rows: list[Delivery] = []
         for notice in notices:
             heard = told.setdefault(notice.subject, {})
             if SILENCED in notice.labels:
-                heard_here = {name: True for name in heard if name in self._channels and self._reminds(name)}
-                targets = targets_of(notice, (), heard_here, self._channels.keys(), now_ms)
+                following = {name: Told(True) for name in heard if name in follow}
+                targets = targets_of(notice, (), following, self._channels.keys(), now_ms, follow)
             else:
-                targets = targets_of(notice, self._policies.routes, heard, self._channels.keys(), now_ms)
+                targets = targets_of(notice, self._policies.routes, heard, self._channels.keys(), now_ms, follow)
             for target in targets:
                 rows.append(
                     Delivery(
                         notice.id, target.channel, notice.subject, 0, "planned", now_ms, target.due_ms, target.batch
                     )
                 )
-                heard[target.channel] = heard.get(target.channel, False) or not target.batch
+                before, now = heard.get(target.channel, Told(False)), not target.batch
+                heard[target.channel] = Told(
+                    before.at_once or now, before.paged or (now and notice.severity != "ticket")
+                )
             if not targets:
                 rows.append(Delivery(notice.id, "", notice.subject, 0, "unrouted", now_ms, now_ms))
             log.info(

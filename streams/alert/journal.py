@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 import pyarrow as pa
 
+from streams.alert.match import Told
 from streams.alert.notice import Notice
 from streams.ledger.client import Database
 
@@ -126,19 +127,24 @@ class Journal:
         ]  # fmt: skip
         return sorted(found, key=lambda one: (one.notice.at_ms, one.notice.id, one.row.channel))
 
-    def told(self, subjects: Collection[str], since_ms: int) -> dict[str, dict[str, bool]]:
-        """For each subject the channels that its notices were sent to or will be, and whether at once."""
+    def told(self, subjects: Collection[str], since_ms: int) -> dict[str, dict[str, Told]]:
+        """For each subject the channels that its notices were sent to or will be, and how."""
         if not subjects:
             return {}
-        found: dict[str, dict[str, bool]] = {}
-        for subject, channel, at_once in self._database.rows(
+        found: dict[str, dict[str, Told]] = {}
+        for subject, channel, at_once, paged in self._database.rows(
             f"""
-            SELECT of, channel, max(last.5 = '') FROM ({_LATEST})
+            SELECT of, channel, max(last.5 = '') AS at_once, max(
+                last.5 = '' AND notice IN (
+                    SELECT id FROM notice_rows WHERE severity != 'ticket' AND subject IN {{subjects:Array(String)}}
+                )
+            ) AS paged
+            FROM ({_LATEST})
             WHERE of IN {{subjects:Array(String)}} AND last.2 != 'given_up' GROUP BY of, channel
             """,
             {"subjects": sorted(subjects), "since": since_ms},
         ):
-            found.setdefault(str(subject), {})[str(channel)] = bool(at_once)
+            found.setdefault(str(subject), {})[str(channel)] = Told(bool(at_once), bool(paged))
         return found
 
     def standing(self, channel: str, since_ms: int) -> list[Notice]:

@@ -23,6 +23,14 @@ class Target:
     batch: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a channel heard of a subject: `at_once`, not by a digest; `paged`, at once and above a ticket."""
+
+    at_once: bool
+    paged: bool = False
+
+
 def matches(match: Match, *, team_id: str, tier: str, severity: str, kind: str) -> bool:
     """Whether every field that `match` names has the value. An empty tier counts as `unknown`."""
     return (
@@ -45,24 +53,37 @@ def routes_of(notice: Notice, routes: Sequence[Route]) -> list[Route]:
 
 
 def targets_of(
-    notice: Notice, routes: Sequence[Route], told: Mapping[str, bool], channels: Collection[str], now_ms: int
+    notice: Notice,
+    routes: Sequence[Route],
+    told: Mapping[str, Told],
+    channels: Collection[str],
+    now_ms: int,
+    follow: Collection[str] = (),
 ) -> list[Target]:
     """Where a notice goes; each channel once, as the first route that names it says.
 
-    `told`: channels that were told of the subject before, and whether at once (True) or by a digest. Who was told at
-    once hears of every change at once: who was woken wants to know how it goes on. What has ended goes only to those
-    who heard that it began, if there are any. `channels`: those that exist.
+    `told`: channels that heard of the subject before. Whoever was told at once hears of later changes at once, but an
+    incident pages a channel once: that it got worse (`escalated`) goes only to channels that it has not paged, to
+    those whose route wants `escalations`, and to `follow`, which keep the state of every subject. What has ended goes
+    only to those who heard that it began, if there are any. `channels`: those that exist.
     """
     found: dict[str, Target] = {}
+    chosen: set[str] = set()
     for route in routes_of(notice, routes):
         for name in route.channels:
-            if name not in channels or name in found or (notice.resolved and told and name not in told):
+            if name not in channels or name in chosen or (notice.resolved and told and name not in told):
                 continue
-            found[name] = when(route, name, now_ms)
-    for name, at_once in told.items():
-        if at_once and name in channels:
+            chosen.add(name)
+            if route.escalations or not _paged_before(notice, told.get(name), name in follow):
+                found[name] = when(route, name, now_ms)
+    for name, heard in told.items():
+        if heard.at_once and name in channels and (name in found or not _paged_before(notice, heard, name in follow)):
             found[name] = Target(name, now_ms)
     return sorted(found.values(), key=lambda target: target.channel)
+
+
+def _paged_before(notice: Notice, heard: Told | None, follows: bool) -> bool:
+    return notice.change == "escalated" and heard is not None and heard.paged and not follows
 
 
 def when(route: Route, channel: str, now_ms: int) -> Target:

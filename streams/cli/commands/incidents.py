@@ -170,7 +170,8 @@ def _shown(found: Mapping[str, Any], embedded: Path | None) -> str:
         lines.append(f"  silenced until {_short(one['silenced_until'])}")
     lines.append("history")
     for change in found["history"]:
-        by = f" by {change['by']}" if change["by"] else ""
+        # A person acts by the clock; the detector goes by the time of calls.
+        by = f" by {change['by']} at {_short(change['recorded_at'])}" if change["by"] else ""
         why = f": {change['reason']}" if change["reason"] else ""
         figures = f"{change['calls']:,} calls, {_dollars(change['cost_usd'])}"
         lines.append(f"  {_short(change['at'])}  {change['change']}{by}{why} ({change['severity']}, {figures})")
@@ -179,7 +180,8 @@ def _shown(found: Mapping[str, Any], embedded: Path | None) -> str:
         to = f" to {told['channel']}" if told["channel"] else ""
         tries = f", {told['attempts']} tries" if told["attempts"] > 1 else ""
         error = f" ({told['error']})" if told["error"] else ""
-        lines.append(f"  {_short(told['at'])}  {told['change']}{to}: {told['state']}{tries}{error}")
+        state = "nobody (no route, or told before)" if told["state"] == "unrouted" else told["state"]
+        lines.append(f"  {_short(told['at'])}  {told['change']}{to}: {state}{tries}{error}")
     if not found["notices"]:
         lines.append("  nobody")
     if found["controls"]:

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.policies import ControlPolicy, Quiet, Route
-from streams.alert.match import HOUR_MS, control_of, matches, quiet_until, routes_of, targets_of, when
-from streams.alert.notice import SEVERITIES
+from streams.alert.match import HOUR_MS, Told, control_of, matches, quiet_until, routes_of, targets_of, when
+from streams.alert.notice import SEVERITIES, Notice
 from tests.fakes import BASE_MS
 from tests.notices import notice
 
@@ -64,11 +64,11 @@ def test_the_first_route_decides_and_also_asks_on(given_routes: list[Route], one
 @given(
     st.lists(routes, max_size=4),
     notices,
-    st.dictionaries(st.sampled_from(("a", "b", "c", "gone")), st.booleans()),
+    st.dictionaries(st.sampled_from(("a", "b", "c", "gone")), st.builds(Told, st.booleans(), st.booleans())),
     st.sets(st.sampled_from(("a", "b", "c"))),
 )
 def test_targets_are_existing_channels_each_once(
-    given_routes: list[Route], one: object, told: dict[str, bool], channels: set[str]
+    given_routes: list[Route], one: object, told: dict[str, Told], channels: set[str]
 ) -> None:
     assert isinstance(one, type(notice()))
     found = targets_of(one, given_routes, told, channels, BASE_MS)
@@ -76,10 +76,29 @@ def test_targets_are_existing_channels_each_once(
     assert len(set(names)) == len(names)
     assert set(names) <= channels
     # Who was told at once hears of every change, at once.
-    at_once = {name for name, now in told.items() if now} & channels
+    at_once = {name for name, heard in told.items() if heard.at_once} & channels
     assert at_once <= {target.channel for target in found if target.due_ms == BASE_MS and not target.batch}
     if one.resolved and told:
         assert set(names) <= set(told)
+
+
+def test_an_incident_pages_a_channel_once() -> None:
+    routes = [Route(channels=("chat", "pager"), severities=("critical",)), Route(channels=("chat", "prom"))]
+    channels = ("chat", "pager", "prom")
+
+    def names(one: Notice, told: dict[str, Told], given: list[Route] = routes) -> list[str]:
+        return [target.channel for target in targets_of(one, given, told, channels, BASE_MS, ("prom",))]
+
+    opened = notice()
+    worse = notice(change="escalated", severity="critical")
+    told = {"chat": Told(True, True), "prom": Told(True, True)}
+    assert names(opened, {}) == ["chat", "prom"]
+    assert names(worse, told) == ["pager", "prom"]  # who is new to it, and who keeps the state
+    assert names(worse, {"chat": Told(True, False)}) == ["chat", "pager"]  # a ticket was no page
+    assert names(worse, told, [Route(channels=("chat",), escalations=True)]) == ["chat", "prom"]
+    over = notice(change="resolved", severity="critical", resolved=True)
+    assert names(over, told | {"pager": Told(True, True)}) == ["chat", "pager", "prom"]
+    assert names(notice(change="reopened"), told) == ["chat", "prom"]
 
 
 @given(routes, st.integers(0, 10**13))
