@@ -53,6 +53,7 @@ from streams.plans.file import load_plans
 from streams.rating.watch import PriceWatch
 from streams.repair.http import RepairRoutes
 from streams.repair.orders import open_orders
+from streams.savings.duty import SavingsDuty
 from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
 from streams.usage.room import UsageRoom
@@ -111,6 +112,11 @@ def windows_kept(settings: Settings) -> dict[str, int]:
     return {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours}
 
 
+def overrides_of(settings: Settings) -> Overrides:
+    """The operator's own prices. Raises `SettingsError`."""
+    return load_overrides(settings.prices_file) if settings.prices_file else Overrides()
+
+
 def duties_of(settings: Settings, database: Database, publish: Publish) -> list[Duty]:
     """What one worker of the fleet does every few seconds (`streams.duties`)."""
     policies = load_policies(settings.policies_file, os.environ)
@@ -121,6 +127,7 @@ def duties_of(settings: Settings, database: Database, publish: Publish) -> list[
         PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
         PlanDuty(database, load_plans(settings.plans_file)),
         QualityWatch(database),
+        SavingsDuty(database, Pricer.default(overrides_of(settings))),
         ChangesDuty(database, found_in(settings), worker_name(settings)),
     ]
     token = settings.grafana_token.get_secret_value()
@@ -147,7 +154,7 @@ class Worker:
         self._fault: BaseException | None = None
         self._over = asyncio.Event()
         self._app = create_app(settings, self.worker_id)
-        overrides = load_overrides(settings.prices_file) if settings.prices_file else Overrides()
+        overrides = overrides_of(settings)
         self.meter = Meter(
             self.store,
             Pricer.default(overrides),
