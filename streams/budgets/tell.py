@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from streams.budgets.state import BudgetState
-from streams.budgets.words import called, day_and_time, exhaustion_words, period_words, scope_words, share
+from streams.budgets.words import (
+    called,
+    day_and_time,
+    exhaustion_words,
+    period_words,
+    scope_words,
+    share,
+    unpriced_words,
+)
 from streams.report.money import exact, shown
 
 MOST_LINES: Final = 10
@@ -121,7 +129,7 @@ def remarks(state: BudgetState) -> list[str]:
     elif said is not None and state.spent:
         found.append("too little of a past for an interval")
     if state.unpriced:
-        found.append(f"{state.unpriced:,} calls have no price and are in no amount")
+        found.append(unpriced_words(state))
     return found
 
 

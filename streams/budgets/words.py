@@ -75,7 +75,7 @@ def body(state: BudgetState, kind: str, mark: str) -> str:
     elif state.exhausts_ms is not None:
         lines.append(f"used up by {exhaustion_words(state)}")
     if state.unpriced:
-        lines.append(f"{state.unpriced:,} calls have no price and are in no amount: spendstream prices check")
+        lines.append(f"{unpriced_words(state)}: spendstream prices check")
     return "\n".join(lines)
 
 
@@ -99,3 +99,10 @@ def exhaustion_words(state: BudgetState) -> str:
         return when
     latest = "after the period" if said.latest_ms is None else day_and_time(said.latest_ms)
     return f"{when} ({day_and_time(said.earliest_ms)} to {latest})"
+
+
+def unpriced_words(state: BudgetState) -> str:
+    """`12 calls have no price and are in no amount`."""
+    if state.unpriced == 1:
+        return "1 call has no price and is in no amount"
+    return f"{state.unpriced:,} calls have no price and are in no amount"
