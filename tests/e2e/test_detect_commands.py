@@ -97,7 +97,7 @@ def test_recheck_in_words_and_in_part(folder: Path) -> None:
     assert missing.code == 2
     assert "no ledger in" in missing.err
     said_by_help = " ".join(spendstream("recheck", "--help").out.decode().split())
-    assert "Nothing watches live yet: no incident pages" in said_by_help
+    assert "This is a look back" in said_by_help
 
 
 def test_evaluate_counts_bad_lines_copies_and_unpriced_calls_and_judges_the_rest(folder: Path, tmp_path: Path) -> None:
