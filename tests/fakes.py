@@ -184,10 +184,12 @@ class FakeLedger:
     def reread(self, partition: int, incarnation: int, through: int) -> None:
         """Nobody asks."""
 
-    def record_start(self, partition: int, epoch: int, incarnation: int, offset: int, worker: str, note: str) -> None:
+    def record_start(
+        self, partition: int, epoch: int, incarnation: int, offset: int, worker: str, note: str, partitions: int
+    ) -> None:
         self.journal.append(("start", partition, epoch, incarnation, offset, note))
 
-    def recent_identities(self, partition: int, capacity: int) -> Identities:
+    def recent_identities(self, partition: int, capacity: int, partitions: int) -> Identities:
         return Identities([], [], np.zeros(0, dtype=np.int64), 0)
 
     def touched_cells(self, partition: int, incarnation: int, from_offset: int) -> list[CellKey]:

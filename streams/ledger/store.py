@@ -34,6 +34,9 @@ INSERT_MARK = "spendstream_intake"
 
 _OWNED = "(partition, epoch) IN (SELECT partition, max(epoch) FROM epochs GROUP BY partition)"
 
+_PLACED_OTHERWISE = "event = 'start' AND partitions NOT IN (0, {n:UInt32})"
+"""Epochs in which calls had other partitions than they have now, when the topic has `n`."""
+
 _TOTALS = """
     count(), countIf(status != 'ok'),
     sum(input_tokens), sum(output_tokens), sum(cache_read_input_tokens), sum(cache_write_input_tokens),
@@ -100,13 +103,21 @@ class LedgerStore:
             # Two workers took the same number: both try again, at different moments.
             time.sleep(0.05 + 0.2 * (hash((worker, epoch)) % 16) / 16)
 
-    def record_start(self, partition: int, epoch: int, incarnation: int, offset: int, worker: str, note: str) -> None:
-        """Record where an epoch goes on reading, and why a new incarnation began, if one did."""
+    def record_start(
+        self, partition: int, epoch: int, incarnation: int, offset: int, worker: str, note: str, partitions: int = 0
+    ) -> None:
+        """Record where an epoch goes on reading, and why a new incarnation began, if one did.
+
+        `partitions`: how many the topic has, as this epoch knows it; 0 when nobody asked.
+        """
         self.database.command(
-            "INSERT INTO epochs (partition, epoch, event, incarnation, start_offset, worker, note) SELECT "
-            "{p:UInt32}, {epoch:UInt64}, 'start', {i:UInt32}, {o:UInt64}, {worker:String}, {note:String}",
-            {"p": partition, "epoch": epoch, "i": incarnation, "o": offset, "worker": worker, "note": note},
-        )
+            "INSERT INTO epochs (partition, epoch, event, incarnation, start_offset, worker, note, partitions) SELECT "
+            "{p:UInt32}, {epoch:UInt64}, 'start', {i:UInt32}, {o:UInt64}, {worker:String}, {note:String}, {n:UInt32}",
+            {
+                "p": partition, "epoch": epoch, "i": incarnation, "o": offset, "worker": worker, "note": note,
+                "n": partitions,
+            },
+        )  # fmt: skip
 
     def wait_for_inserts(self, timeout_s: float = 45.0) -> None:
         """Wait until no ledger insert runs that began before now. Raises `Unavailable` when that takes too long."""
@@ -154,8 +165,47 @@ class LedgerStore:
 
     # -- duplicates ----------------------------------------------------------------------------------------------
 
-    def recent_identities(self, partition: int, capacity: int) -> Identities:
-        """The newest calls of a partition by event time, whole minutes, at most `capacity` (maybe none)."""
+    def recent_identities(self, partition: int, capacity: int, partitions: int = 0) -> Identities:
+        """The newest calls whose copies would come in a partition, whole minutes of event time.
+
+        Those are the partition's own calls, at most `capacity` (maybe none); and where the topic had another number
+        of partitions than `partitions` (0: as ever) when calls were written, those of other partitions whose key
+        belongs to this one now.
+        """
+        own = self._own_identities(partition, capacity)
+        if not partitions or not self._one(f"SELECT count() FROM epochs WHERE {_PLACED_OTHERWISE}", n=partitions):
+            return own
+        since = self._newest_hours(capacity * partitions)
+        complete = max(own.complete_from_minute, since // 60)
+        others = self.database.arrow(
+            f"""
+            SELECT source, id, toUnixTimestamp64Milli(time) AS ms FROM intake
+            WHERE outcome = 'call' AND partition != {{p:UInt32}} AND time >= fromUnixTimestamp64Milli({{ms:Int64}})
+                AND (partition, epoch) IN (SELECT partition, epoch FROM epochs WHERE {_PLACED_OTHERWISE})
+                AND kafkaMurmurHash(if(run_id = '', agent_id, run_id)) % {{n:UInt32}} = {{p:UInt32}}
+            """,
+            {"p": partition, "n": partitions, "ms": complete * 60_000},
+        )
+        return Identities(
+            [*own.source, *others.column("source").to_pylist()],
+            [*own.id, *others.column("id").to_pylist()],
+            np.concatenate([own.time_ms, others.column("ms").to_numpy().astype(np.int64)]),
+            complete,
+        )
+
+    def _newest_hours(self, calls: int) -> int:
+        """The start, epoch seconds, of the newest hours that hold so many calls; 0 when all calls are fewer."""
+        total = 0
+        for hour, count in self.database.rows(
+            "SELECT toUnixTimestamp(hour) AS start, count() FROM intake WHERE outcome = 'call' "
+            "GROUP BY start ORDER BY start DESC"
+        ):
+            total += int(count)
+            if total >= calls:
+                return int(hour)
+        return 0
+
+    def _own_identities(self, partition: int, capacity: int) -> Identities:
         hours = self.database.rows(
             "SELECT toUnixTimestamp(hour) AS start, count() FROM intake "
             "WHERE partition = {p:UInt32} AND outcome = 'call' GROUP BY start ORDER BY start DESC",

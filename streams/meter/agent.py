@@ -32,7 +32,7 @@ from streams.errors import Fenced, SpendstreamError, Unavailable
 from streams.ledger.store import LedgerStore
 from streams.meter.emit import usage_records
 from streams.meter.price import Pricer
-from streams.meter.route import MOVED_HEADER, Router
+from streams.meter.route import Router, moved_header
 from streams.meter.rows import MOVED, Metered, ledger_table
 from streams.meter.steps import Arrived, PartitionMeter, measures, moved_calls
 from streams.meter.sums import CellKey, Touched
@@ -187,6 +187,7 @@ class Meter:
                     worker=self._options.worker,
                     window_calls=max(1, self._options.window_calls // len(calls)),
                     usage_cells=max(1, self._options.usage_cells // len(calls)),
+                    partitions=self._routers[topics.CALLS].partitions,
                 ),
             )
             self.owned[tp.partition] = taken.meter
@@ -377,13 +378,16 @@ class Meter:
 
     async def _move(self, flush: _Flush) -> None:
         """Step 1. A crash after it sends the calls once more; the copies are recognised where they belong."""
+        router = self._routers[topics.CALLS]
         records = [
             OutgoingRecord(
                 topics.CALLS,
-                None,
+                # By the count that judged it misplaced, not by what the producer knows: both would differ for a while
+                # after partitions were added, and a copy would come where its original is not known.
+                router.partition(key),
                 key.encode(),
                 msgspec.json.encode(_without_none(batch.columns.calls[at])),
-                ((MOVED_HEADER, b"1"),),
+                (moved_header(router.partitions),),
             )
             for batch in flush.batches
             if (batch.outcome == MOVED).any()

@@ -13,7 +13,13 @@ import numpy as np
 import numpy.typing as npt
 
 MOVED_HEADER = "spendstream-moved"
-"""On records that a meter sent on: they are counted where they arrive, so that none travels twice."""
+"""On records that a meter sent on, with the number of partitions by which it did (in ASCII digits): they are counted
+where they arrive, so that none travels twice. Under another number they are looked at again."""
+
+
+def moved_header(partitions: int) -> tuple[str, bytes]:
+    """The header of a record that is sent on among so many partitions."""
+    return MOVED_HEADER, b"%d" % partitions
 
 
 def key_of(run_id: str | None, agent_id: str) -> str:

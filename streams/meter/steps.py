@@ -16,7 +16,7 @@ from streams.meter.decode import Reject, decode
 from streams.meter.dedupe import IdentityWindow, identities
 from streams.meter.price import Pricer
 from streams.meter.reread import KnownRejects
-from streams.meter.route import MOVED_HEADER, Router, key_of
+from streams.meter.route import Router, key_of, moved_header
 from streams.meter.rows import CALL, DUPLICATE, GAP, MOVED, CallColumns, Coded, Metered, Refused
 from streams.meter.sums import Cells
 from streams.meter.tiers import TIERS, TierMap
@@ -82,7 +82,8 @@ class PartitionMeter:
         columns = CallColumns(decoded.calls)
         place = np.array(decoded.record, dtype=np.int64)
         keys = list(map(key_of, columns["run_id"], columns["agent_id"]))
-        moved = router.misplaced(keys, self.partition, (_was_moved(records[at].headers) for at in decoded.record))
+        moved_here = moved_header(router.partitions)
+        moved = router.misplaced(keys, self.partition, (moved_here in records[at].headers for at in decoded.record))
         time_ms = columns.ints("time")
         return Arrived(
             columns=columns,
@@ -203,10 +204,6 @@ def moved_calls(batch: Metered) -> list[tuple[str, int]]:
         (key_of(columns["run_id"][at], columns["agent_id"][at]), at)
         for at in np.flatnonzero(batch.outcome == MOVED).tolist()
     ]
-
-
-def _was_moved(headers: object) -> bool:
-    return bool(headers) and any(name == MOVED_HEADER for name, _ in headers)  # type: ignore[attr-defined]
 
 
 def _gaps(offsets: I64, expected: int | None, arrived: I64) -> list[Refused]:

@@ -8,7 +8,8 @@ The order is the correctness:
                  its offsets are not skipped because the old ones' were read
        Somebody may have asked to read the log again (`streams.repair`): that is a new incarnation too, so that every
        row still has its own place, and what the ledger holds of it becomes duplicates
-    5. rebuild   the identities of recent calls; sums need none (older cells are asked of the ledger)
+    5. rebuild   the identities of recent calls, also of those that another number of partitions had put elsewhere; sums
+                 need none (older cells are asked of the ledger)
     6. re-emit   the cells of rows whose offsets were never committed: their usage may not have been published
     7. consume   from the ledger's position, not from the group's
 """
@@ -53,8 +54,10 @@ async def take_over(
     worker: str,
     window_calls: int,
     usage_cells: int,
+    partitions: int,
 ) -> Taken:
-    """Do steps 1 to 6 for one partition. `bounds`: first offset and end of its log; `committed`: the group's offset.
+    """Do steps 1 to 6 for one partition. `bounds`: first offset and end of its log; `committed`: the group's offset;
+    `partitions`: how many the topic has.
 
     Raises `Unavailable` while the ledger cannot be asked.
     """
@@ -85,15 +88,14 @@ async def take_over(
                 )
             )  # fmt: skip
             start = first
-    await asyncio.to_thread(store.record_start, partition, epoch, incarnation, start, worker, note)
+    await asyncio.to_thread(store.record_start, partition, epoch, incarnation, start, worker, note, partitions)
 
     window = IdentityWindow(window_calls)
     newest_ms = position.newest_ms if position else 0
-    if position is not None:
-        recent = await asyncio.to_thread(store.recent_identities, partition, window_calls)
-        if recent.id:
-            window.admit(identities(recent.source, recent.id), recent.time_ms)
-        window.forget_below(recent.complete_from_minute)
+    recent = await asyncio.to_thread(store.recent_identities, partition, window_calls, partitions)
+    if recent.id:
+        window.admit(identities(recent.source, recent.id), recent.time_ms)
+    window.forget_below(recent.complete_from_minute)
     # Nothing newer than the newest call is in the ledger, so cells after it start from zero in memory.
     cells = Cells(usage_cells, cold_below=newest_ms // 1000 + 1 if newest_ms else 0)
     repeat: list[CellKey] = []

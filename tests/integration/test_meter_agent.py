@@ -158,8 +158,8 @@ def test_calls_of_other_partitions_are_sent_on_before_the_insert() -> None:
     run(main)
     assert room.since_assigned() == ["send", "insert", "send", "settle"]
     sent = room.sender.sent[0]
-    assert (sent.topic, sent.partition, sent.key) == (topics.CALLS, None, there.encode())
-    assert sent.headers == ((MOVED_HEADER, b"1"),)
+    assert (sent.topic, sent.partition, sent.key) == (topics.CALLS, 1, there.encode())
+    assert sent.headers == ((MOVED_HEADER, b"2"),)
     assert msgspec.json.decode(sent.value) == moved | {"time": BASE_MS + 250, "status": "ok"}
     assert room.ledger.outcomes() == {CALL: 1, MOVED: 1}
     assert room.usage() == {(0, here, BASE_MS // 1000): 1}

@@ -21,6 +21,7 @@ from streams.ledger.migrate import migrate
 from streams.ledger.store import LedgerStore
 from streams.meter.dedupe import identities
 from streams.meter.pages import MEASURES, PICO, pico_usd
+from streams.meter.route import Router
 from streams.meter.rows import Metered, ledger_table
 from streams.meter.steps import PartitionMeter
 from streams.meter.sums import CellKey
@@ -374,6 +375,33 @@ def test_recent_identities_of_one_busy_hour_stay_within_capacity(writer: Writer)
     assert (none.id, none.complete_from_minute) == ([], BASE_MS // 60_000 + 10)
     some = writer.store.recent_identities(0, 600)
     assert (len(some.id), some.complete_from_minute) == (600, 0)
+
+
+def test_recent_identities_after_partitions_were_added(store: LedgerStore) -> None:
+    """What another number of partitions had put elsewhere is known where its copies come now."""
+    calls = [call(str(n), agent_id=f"agent {n}", run_id=None, time=BASE_MS + n * 60_000) for n in range(200)]
+
+    def home(router: Router, partition: int) -> set[str]:
+        return {one["id"] for one in calls if router.partition(one["agent_id"]) == partition}
+
+    before, after = Router(2), Router(3)
+    writer = Writer(store, Steps(partitions=2))
+    for partition in range(2):
+        store.record_start(partition, writer.meter(partition).epoch, 1, 0, "w", "", 2)
+        writer.write(batch_of(*(one for one in calls if one["id"] in home(before, partition)), partition=partition))
+
+    def known(partition: int, partitions: int) -> set[str]:
+        return set(store.recent_identities(partition, 1000, partitions).id)
+
+    assert known(0, 2) == home(before, 0), "nothing changed"
+    for partition in range(3):
+        assert known(partition, 3) >= home(after, partition)
+    assert known(2, 3) == home(after, 2), "a new partition has nothing of its own"
+    few = store.recent_identities(2, 20, 3)
+    assert few.complete_from_minute > 0
+    newest = {one["id"] for one in calls if one["time"] >= few.complete_from_minute * 60_000}
+    assert set(few.id) == home(after, 2) & newest
+    assert few.id
 
 
 # -- sums ------------------------------------------------------------------------------------------------------------

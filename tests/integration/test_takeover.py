@@ -53,6 +53,7 @@ class Log:
                 worker="w",
                 window_calls=window,
                 usage_cells=1000,
+                partitions=1,
             )
         )
 
@@ -243,6 +244,7 @@ def test_the_order_of_the_steps() -> None:
             worker="w",
             window_calls=1,
             usage_cells=1,
+            partitions=1,
         )
     )
     assert journal.whats() == ["fence", "wait", "position", "start"]

@@ -86,9 +86,10 @@ def test_calls_of_other_partitions_are_sent_on_once_and_not_remembered() -> None
     assert moved_calls(metered) == [(there, 1)]
     assert len(meter.window) == 1
     assert not metered.priced[1]
-    # Sent on once is enough: even where the number of partitions changed meanwhile it counts where it arrives.
-    again = batch([record(raw, 1, headers=[(MOVED_HEADER, b"1")]), record(raw, 2, headers=[("other", b"")])], 1)
-    assert outcomes(steps.run(meter, again)) == [DUPLICATE, CALL, DUPLICATE, MOVED]
+    # Sent on once is enough, but not where that was done among another number of partitions.
+    headers = [[(MOVED_HEADER, b"2")], [("other", b"")], [(MOVED_HEADER, b"3")]]
+    again = batch([record(raw, at, headers=of) for at, of in enumerate(headers, 1)], 1)
+    assert outcomes(steps.run(meter, again)) == [DUPLICATE, CALL, DUPLICATE, MOVED, DUPLICATE, MOVED]
 
 
 def test_what_moved_adds_nothing_to_sums_nor_to_the_watermark() -> None:
