@@ -51,8 +51,9 @@ def decide(change: Change, incident: IncidentChange, history: Sequence[Standing]
         of_incident = past.change.incident_id == incident.incident_id
         if of_incident and past.change.released and past.change.by:
             return None
-        if of_incident and past.change.policy and past.since_ms >= incident.recorded_ms:
-            return None  # this change of the incident was looked at before
+        looked_at = of_incident and past.change.policy and past.since_ms >= incident.recorded_ms
+        if looked_at and not stronger(change.effect, past.change.effect):
+            return None  # by an earlier run; what asks for more is a later change
     last = history[-1] if history else None
     if last is not None and last.active(now_ms):
         if last.change.by:
