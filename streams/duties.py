@@ -55,8 +55,6 @@ class Duties:
         self._now_ms = now_ms
         self._running: list[asyncio.Task[None]] = []
         self._wanted = {duty.name: asyncio.Event() for duty in self._duties}
-        self.faults: dict[str, str] = {}
-        """Duties whose last run failed for good, and why."""
 
     @property
     def active(self) -> bool:
@@ -112,9 +110,9 @@ class Duties:
             return False
         except Exception as error:
             self._metrics.trouble(f"duty {duty.name}", None)
-            self.faults[duty.name] = str(error) or repr(error)
+            self._metrics.fault(f"duty {duty.name}", str(error) or repr(error))
             log.error("duty failed", duty=duty.name, error=repr(error), exc_info=error)
             return False
         self._metrics.trouble(f"duty {duty.name}", None)
-        self.faults.pop(duty.name, None)
+        self._metrics.fault(f"duty {duty.name}", None)
         return True

@@ -91,6 +91,20 @@ class Metrics:
         )
         self.troubles: dict[str, str] = {}
         """Steps that wait for a server now, and why."""
+        self.faulty = Gauge(
+            "spendstream_fault", "1 while something beside metering has failed: /health says why.", ["what"],
+            registry=registry,
+        )  # fmt: skip
+        self.faults: dict[str, str] = {}
+        """What beside metering has failed, and why."""
+
+    def fault(self, what: str, why: str | None) -> None:
+        """Something beside metering failed for good (`why`), or works again (None): `/health` says it."""
+        if why is None:
+            self.faults.pop(what, None)
+        else:
+            self.faults[what] = why
+        self.faulty.labels(what).set(why is not None)
 
     def batch(self, metered: Metered, batch: RecordBatch, seconds: float) -> None:
         """A batch went through the pure steps."""

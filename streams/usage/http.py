@@ -78,11 +78,14 @@ class WorkerHttp:
     async def _answer_health(self, request: web.Request) -> web.Response:
         fatal = self._fatal()
         status = "failed" if fatal else "waiting" if self._metrics.troubles else "ok"
+        if status == "ok" and self._metrics.faults:
+            status = "degraded"  # metering goes on
         body: dict[str, Any] = {"status": status}
         if caller_of(request).may("read"):  # what it waits for names hosts: not for everybody
             body |= {
                 "waiting_for": dict(self._metrics.troubles),
                 "fault": fatal,
+                "faults": dict(self._metrics.faults),
                 "watermark_ms": self._usage.watermark_ms,
             }
         return _json(body, status=503 if fatal else 200)

@@ -68,8 +68,6 @@ class Watcher:
         self._consumer: Consumer | None = None
         self.seats: dict[int, Seat] = {}
         self._resuming: list[asyncio.Task[None]] = []
-        self.fault: str | None = None
-        """Why detection stopped here; None while it runs."""
 
     @property
     def topic(self) -> str:
@@ -80,6 +78,7 @@ class Watcher:
         """Take partitions over; where to read on."""
         self._consumer = consumer
         await self._let_go()
+        self._metrics.fault("detection", None)
         starts: dict[TP, int] = {}
         if self._options is not None and committed:
             bounds = await consumer.log_bounds(set(committed))
@@ -177,7 +176,7 @@ class Watcher:
             self._stop(seat, error)
 
     def _stop(self, seat: Seat, error: Exception) -> None:
-        self.fault = f"partition {seat.partition} is no longer watched: {error!r}"
+        self._metrics.fault("detection", f"partition {seat.partition} is no longer watched: {error!r}")
         log.error("detection stops; metering goes on", partition=seat.partition, error=repr(error), exc_info=error)
         self._drop(seat)
 

@@ -194,7 +194,7 @@ def mixed(calls: Sequence[Line], seed: int) -> list[Line]:
     return sorted(calls, key=lambda one: one[0] + chance.uniform(0, DISORDER_MS))
 
 
-def test_one_worker_and_four_find_the_canonical_incidents(day: list[Line], tmp_path: Path) -> None:
+def test_one_worker_and_four_find_the_canonical_incidents(day: tuple[list[Line], int], tmp_path: Path) -> None:
     async def found_with(workers: int, calls: Sequence[Line]) -> list[dict[str, Any]]:
         async with system(tmp_path / str(workers), workers) as here:
             await here.publish(calls)

@@ -304,7 +304,10 @@ def test_health_and_readiness(
     metrics.trouble("insert", trouble)
     found = asyncio.run(get(served(State(ready, fault), metrics, Answers()), "/health", "/ready"))
     waiting = {"insert": trouble} if trouble else {}
-    assert found[0] == (health, {"status": status, "waiting_for": waiting, "fault": fault, "watermark_ms": 5})
+    assert found[0] == (
+        health,
+        {"status": status, "waiting_for": waiting, "fault": fault, "faults": {}, "watermark_ms": 5},
+    )
     assert found[1] == (readiness, {"ready": readiness == 200})
 
 
