@@ -81,6 +81,11 @@ GRANT SELECT
     number, id, started_at, finished_at, first, end, models, book, overrides
 ) ON spendstream.ratings TO spendstream_lead;
 GRANT SELECT ON spendstream.ratings TO spendstream_finance;
+-- Budgets: finance all, leads those of exactly one of their teams.
+GRANT SELECT ON spendstream.budget_state_rows TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.budget_states TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.budget_event_rows TO spendstream_finance;
+GRANT SELECT ON spendstream.budget_events TO spendstream_finance;
 GRANT SELECT ON spendstream.team_leads TO spendstream_lead;
 GRANT SELECT ON spendstream.* TO spendstream_oncall;
 
@@ -95,6 +100,12 @@ CREATE ROW POLICY IF NOT EXISTS spendstream_own_adjustments ON spendstream.adjus
 USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
 TO spendstream_lead;
 CREATE ROW POLICY IF NOT EXISTS spendstream_all_adjustments ON spendstream.adjustments FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_budgets ON spendstream.budget_state_rows FOR SELECT
+USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_budgets ON spendstream.budget_state_rows FOR SELECT
 USING 1
 TO ALL EXCEPT spendstream_lead;
 CREATE ROW POLICY IF NOT EXISTS spendstream_own_entries ON spendstream.team_leads FOR SELECT
