@@ -8,6 +8,7 @@ The checks, each by name:
     received    calls received = calls + duplicates + rejects + moved; each moved call has a row where it was sent
     epochs      no row is void (at or beyond a later epoch's start), none is from an epoch that never began
     identities  no call is in the ledger twice
+    copies      the call of every duplicate is in the ledger (not asked with retention, which takes the older one)
     roll-ups    the hourly projection equals the rows added up, and is what the engine really reads
     position    the position that a restart would go on from equals the largest offset of the rows
 
@@ -122,6 +123,8 @@ def audit(reader: Reader, *, pause: Callable[[], None] = lambda: None) -> AuditR
     _moved(reader, report, shares, pause)
     _epochs(reader, report)
     _identities(reader, report, shares)
+    if counts.duplicates and not has_retention:
+        _copies(reader, report, shares)
     if heads:
         _roll_ups(reader, report)
         _position(reader, report)
@@ -258,6 +261,13 @@ def _identities(reader: Reader, report: AuditReport, shares: int) -> None:
             elif different > 1:
                 what = f"{name} came {different} times within an hour with another time or key: one id, several calls"
                 report.warnings.append(Finding("identities", _place(places[0]), what))
+
+
+def _copies(reader: Reader, report: AuditReport, shares: int) -> None:
+    for share in range(shares):
+        for source, id_, rows, places in reader.rows(named_query("audit_orphans"), {"share": share, "shares": shares}):
+            what = f"call {id_!r} of source {source!r} came as a copy ({rows} times), but the ledger has no such call"
+            report.findings.append(Finding("copies", _place(places[0]), what))
 
 
 def _roll_ups(reader: Reader, report: AuditReport) -> None:

@@ -75,7 +75,7 @@ def good(ledger: Filled) -> Filled:
     """Partition 0 has all outcomes, a hole that the log had and a record of two calls; 1 has the moved call."""
     ledger.epoch(0, 1, 0)
     ledger.row(0, 0)
-    ledger.row(0, 1, "duplicate", id="0-0-0", identity=7)
+    ledger.row(0, 1, "duplicate", id="0-0-0")
     ledger.row(0, 2, "reject", reason="not_json", cost_usd="0", id="")
     ledger.row(0, 3, "gap", through=6, cost_usd="0", id="")
     ledger.row(0, 7, item=0)
@@ -233,6 +233,13 @@ def test_a_moved_call_may_arrive_while_the_audit_runs(good: Filled) -> None:
             good.row(1, offset, id="late", identity=95)
 
     assert audit(good.reader, pause=pause).ok
+
+
+def test_a_copy_without_its_call_is_found(good: Filled) -> None:
+    good.row(0, 9, "duplicate", id="lost")
+    assert good.wrong() == [("copies", "partition 0, incarnation 1, offset 9, item 0")]
+    good.row(0, 10, "call", id="lost")
+    assert good.wrong() == []
 
 
 def test_a_roll_up_that_differs_is_found(good: Filled) -> None:
