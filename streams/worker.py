@@ -170,7 +170,9 @@ class Worker:
             windows_kept(settings),
             on_fatal=self._fail,
         )
-        self.duties = Duties(duties_of(settings, database, ControlSender(self._app)), self.metrics)
+        duties = duties_of(settings, database, ControlSender(self._app))
+        self._to_close = [duty for duty in duties if isinstance(duty, AlertDuty)]
+        self.duties = Duties(duties, self.metrics)
         self.outcomes = OutcomeAgent(
             OutcomeStore(database),
             self.metrics,
@@ -342,5 +344,7 @@ class Worker:
             self._running.cancel()
             with contextlib.suppress(asyncio.CancelledError, Exception):
                 await self._running
+        for duty in self._to_close:
+            await asyncio.to_thread(duty.close)
         await self._http.stop()
         log.info("worker stopped", worker=self.worker_id)

@@ -1,12 +1,13 @@
 """The duty of telling people: new changes of incidents become notices, and notices are delivered, in one go.
 
-`wake()` (any thread) asks for a turn at once; the runner of duties looks at `woken`.
+The watcher wakes it by its name when an incident changes (`streams.duties`); else it looks once a second.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Final
 
 from streams.alert.box import NoticeBox
 from streams.alert.channels.base import Channel
@@ -16,6 +17,9 @@ from streams.alert.incidents import IncidentNotices
 from streams.alert.journal import Journal
 from streams.alert.policies import Policies
 from streams.ledger.client import Database
+
+CLOSE_S: Final = 15.0
+"""A webhook's time-out (10 s unless the operator says more) and the confirmation."""
 
 
 class AlertDuty:
@@ -43,3 +47,7 @@ class AlertDuty:
         """Tell what there is to tell. Raises `Unavailable` when the ledger is away."""
         self._incidents.run(now_ms)
         self._deliverer.run(now_ms)
+
+    def close(self) -> None:
+        """Wait for what is being sent, so that a graceful stop repeats nothing."""
+        self._deliverer.close(CLOSE_S)
