@@ -81,6 +81,16 @@ GRANT SELECT
     number, id, started_at, finished_at, first, end, models, book, overrides
 ) ON spendstream.ratings TO spendstream_lead;
 GRANT SELECT ON spendstream.ratings TO spendstream_finance;
+-- Verdicts on runs, without what was refused; figures of quality and savings, which are of all teams.
+GRANT SELECT
+(
+    incarnation, partition, offset, item, kind, arrived_at, ingested_at, run_id, outcome, id, time, time_told, agent_id,
+    score, evaluator, task_class, reason
+) ON spendstream.outcome_intake TO spendstream_finance;
+GRANT SELECT ON spendstream.outcomes TO spendstream_finance;
+GRANT SELECT ON spendstream.outcome_figures TO spendstream_finance;
+GRANT SELECT ON spendstream.savings_estimates TO spendstream_finance;
+GRANT SELECT ON spendstream.savings_evidence TO spendstream_finance;
 -- Budgets: finance all, leads those of exactly one of their teams.
 GRANT SELECT ON spendstream.budget_state_rows TO spendstream_finance, spendstream_lead;
 GRANT SELECT ON spendstream.budget_states TO spendstream_finance, spendstream_lead;

@@ -38,6 +38,7 @@ READS: Final = {
     "positions": "one row for each partition of the log",
     "parts": "nothing but what ClickHouse keeps of each part",
     "epochs": "the table of owners",
+    "figures": "some hundred rows that a duty writes a day",
 }
 
 _TEAM = "if(team_id = '', '(none)', team_id)"

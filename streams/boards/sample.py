@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from streams.boards.sample_more import fill_more
 from streams.ledger.client import Database
 
 HOSTILE = ("o'brien", "back\\slash", "ends in \\", "')) OR 1=1 --", "50% & more=${team} $__all", "x" * 128)
@@ -56,9 +57,39 @@ def fill(database: Database, sample: Sample) -> None:
         for partition in range(sample.partitions)
     )
     if not sample.first:
+        for statement in _figures(sample):
+            database.command(statement)
         database.command(
             "INSERT INTO epochs (partition, epoch, event, incarnation, start_offset, worker, at, note) VALUES " + epochs
         )
+        fill_more(database, start, sample.end)
+
+
+def _figures(sample: Sample) -> tuple[str, ...]:
+    """Ten days of what a duty says of savings."""
+    last = f"toDate('{sample.end - timedelta(days=1):%Y-%m-%d}')"
+    return (
+        f"""
+        INSERT INTO savings_estimates
+        SELECT
+            {last} - number, now64(3), 30, 40000, 300, 0.3, 0.4, 0.1, 0.6, 0.4, 0.5, -2 + number, 30, 'hybrid',
+            'Half of spend is steady.', ['Judge more runs first.'], ['How much is routine?', 'How much can move?'],
+            ['partly', 'unknown'], ['Between 30% and 40%.', 'Not enough evidence.'], ['Prices stay.']
+        FROM numbers(10)
+        """,
+        f"""
+        INSERT INTO savings_evidence
+        SELECT
+            {last} - number, ['routine', 'complex', ''][1 + number % 3], 'frontier', 'mid',
+            ['movable', 'unclear', 'worse'][1 + number % 3], 400, 380, 390, 370, -0.01, -0.04, 0.02,
+            if(number % 3 = 1, 800, NULL), if(number % 3 = 0, 9000, NULL), if(number % 3 = 0, 90, NULL),
+            if(number % 3 = 0, 20, NULL), if(number % 3 = 0, 30, NULL)
+        FROM numbers(10)
+        UNION ALL
+        SELECT
+            {last}, 'routine', 'frontier', 'oss', 'unclear', 400, 380, 20, 19, -0.01, -0.2, 0.1, 800, 9000, 90, 20, 30
+        """,
+    )
 
 
 def _ms(when: datetime) -> int:
