@@ -25,6 +25,7 @@ from yarl import URL
 
 from streams.config import Settings
 from streams.errors import SpendstreamError, Unavailable
+from streams.kafka_security import faust_credentials
 from streams.meter.agent import OutgoingRecord
 from streams.transport import Consumer, RawSchema
 
@@ -140,6 +141,7 @@ def create_app(settings: Settings, worker_id: str) -> App:
         topic_allow_declare=False,
         consumer_auto_offset_reset="earliest",
         consumer_group_instance_id=worker_id,
+        broker_credentials=faust_credentials(settings),
         consumer_max_fetch_size=settings.fetch_bytes,
         consumer_metadata_max_age_ms=METADATA_SECONDS * 1000,
         producer_metadata_max_age_ms=METADATA_SECONDS * 1000,

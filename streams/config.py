@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
+from streams import kafka_security
 from streams.errors import SettingsError
 
 PREFIX = "SPENDSTREAM_"
@@ -29,6 +30,21 @@ class Settings(BaseModel):
         description="Kafka bootstrap servers, host:port, several separated by commas.",
         pattern=r"^[^\s,/]+:\d+(,[^\s,/]+:\d+)*$",
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="How Kafka is spoken to: SSL is TLS, SASL a user with a password."
+    )
+    kafka_ca_file: Path | None = Field(
+        None, description="PEM file of who signed the brokers' certificates; empty: those that the system trusts."
+    )
+    kafka_cert_file: Path | None = Field(None, description="PEM file of this client's certificate, for mutual TLS.")
+    kafka_key_file: Path | None = Field(None, description="PEM file of that certificate's key.")
+    kafka_key_password: SecretStr = Field(SecretStr(""), description="Password of the key file, where it has one.")
+    kafka_sasl_mechanism: Literal["SCRAM-SHA-512", "SCRAM-SHA-256", "PLAIN"] = Field(
+        "SCRAM-SHA-512", description="How the password is shown; PLAIN only over TLS."
+    )
+    kafka_sasl_username: str = Field("", description="User name at Kafka.")
+    kafka_sasl_password: SecretStr = Field(SecretStr(""), description="The user's password.")
+    kafka_sasl_password_file: Path | None = Field(None, description="File with the password, instead of it.")
     clickhouse_url: SecretStr = Field(
         SecretStr("http://localhost:8123/spendstream"),
         description="http(s)://user:password@host:8123/database, or chdb:///directory for the engine in this process.",
@@ -155,6 +171,7 @@ class Settings(BaseModel):
             for name in ("prices_file", "tiers_file", "plans_file", "budgets_file", "policies_file")
             if (path := getattr(self, name)) is not None and not path.is_file()
         ]
+        faults += kafka_security.faults(self)
         if faults:
             raise ValueError("; ".join(faults))
         return self

@@ -18,6 +18,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import InvalidConfigurationError, KafkaError, TopicAlreadyExistsError, for_code
 
 from streams.errors import Unavailable, UsageError
+from streams.kafka_security import why
 
 SETTLE_S = 10.0
 """A cluster's controller answers before every broker knows the topic; usually well under a second."""
@@ -77,7 +78,8 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec], **client: An
     """Create the topics that are missing; report the others' partitions and differences.
 
     `client`: further arguments of aiokafka's admin client (security). Raises Unavailable when the cluster cannot be
-    reached or is not ready, UsageError when it refuses a topic (rights, replication factor, settings).
+    reached or is not ready, UsageError when it refuses us (certificate, password) or a topic (rights, replication
+    factor, settings).
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, **client)
     try:
@@ -85,6 +87,9 @@ async def ensure_topics(bootstrap: str, specs: Sequence[TopicSpec], **client: An
             await admin.start()
             return await _ensure(admin, specs)
         except KafkaError as error:
+            refused = await why(bootstrap, client)
+            if refused is not None:
+                raise refused from error
             raise Unavailable(f"Kafka at {bootstrap}: {error}") from error
     finally:
         await admin.close()

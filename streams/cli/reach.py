@@ -17,11 +17,12 @@ import base64
 import contextlib
 import http.client
 import json
+import ssl
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import unquote, urlencode, urlsplit
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from streams.errors import LedgerError, Unavailable, UsageError
 
@@ -90,6 +91,11 @@ class HttpLedger(_Rows):
         self._port = parts.port or (8443 if self._tls else 8123)
         self._database = parts.path.strip("/") or DATABASE
         self._timeout_s = timeout_s
+        ca_file = dict(parse_qsl(parts.query)).get("ca_file")
+        try:
+            self._context = ssl.create_default_context(cafile=ca_file) if self._tls else None
+        except OSError as error:
+            raise UsageError(f"ca_file of the ClickHouse URL: {ca_file}: {error}") from None
         self._headers = {"Content-Type": "text/plain; charset=utf-8"}
         if parts.username:
             secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
@@ -103,8 +109,12 @@ class HttpLedger(_Rows):
         asked = {"database": self._database, "default_format": fmt, "wait_end_of_query": "1", "readonly": "1"}
         asked |= {f"param_{name}": parameter(value) for name, value in (parameters or {}).items()}
         asked |= settings or {}
-        make = http.client.HTTPSConnection if self._tls else http.client.HTTPConnection
-        connection = make(self._host, self._port, timeout=self._timeout_s)
+        connection: http.client.HTTPConnection
+        if self._context is not None:
+            context = self._context
+            connection = http.client.HTTPSConnection(self._host, self._port, timeout=self._timeout_s, context=context)
+        else:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
         try:
             connection.request("POST", "/?" + urlencode(asked), sql.encode("utf-8", "surrogateescape"), self._headers)
             answer = connection.getresponse()

@@ -51,12 +51,14 @@ async def read_again(
 
     from streams.cli.repairing import target
     from streams.cli.target import unless
+    from streams.kafka_security import options_for
     from streams.repair.reread import reread
 
     async with target(embedded, settings) as to:
         work = reread(
             to.broker_url, to.ledger, to.marks, from_ms,
             by=getpass.getuser(), as_far_as_it_goes=as_far_as_it_goes, stall_s=stall_s,
+            kafka=options_for(embedded, settings),
         )  # fmt: skip
         return await unless(to.failed, work)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -18,6 +19,7 @@ from aiokafka.errors import KafkaError
 from streams import topics
 from streams.config import Settings
 from streams.doctor.finding import Finding, Level
+from streams.kafka_security import why
 
 PATIENCE_S = 15.0
 NEWEST_S = 3.0
@@ -65,9 +67,10 @@ class Broker:
     newest_ms: int | None
 
 
-async def look(bootstrap: str, group_id: str) -> Broker | str:
-    """All facts, or why the broker cannot be asked."""
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(PATIENCE_S * 1000))
+async def look(bootstrap: str, group_id: str, kafka: Mapping[str, Any] | None = None) -> Broker | str:
+    """All facts, or why the broker cannot be asked. `kafka`: `streams.kafka_security.client_options`."""
+    kafka = kafka or {}
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap, request_timeout_ms=int(PATIENCE_S * 1000), **kafka)
     try:
         async with asyncio.timeout(PATIENCE_S):
             await admin.start()
@@ -75,11 +78,11 @@ async def look(bootstrap: str, group_id: str) -> Broker | str:
             found = await _topics(admin)
             group, committed = await _group(admin, group_id)
         async with asyncio.timeout(PATIENCE_S):
-            first, end, newest = await _offsets(bootstrap, found)
+            first, end, newest = await _offsets(bootstrap, found, kafka)
     except TimeoutError:
         return f"no answer within {PATIENCE_S:g} s"
     except (KafkaError, OSError) as error:
-        return str(error) or type(error).__name__
+        return str(await why(bootstrap, kafka) or error) or type(error).__name__
     finally:
         await admin.close()
     if group is not None:
@@ -224,12 +227,12 @@ async def _group(admin: AIOKafkaAdminClient, group_id: str) -> tuple[Group | Non
 
 
 async def _offsets(
-    bootstrap: str, found: Mapping[str, Topic]
+    bootstrap: str, found: Mapping[str, Topic], kafka: Mapping[str, Any]
 ) -> tuple[dict[TopicPartition, int], dict[TopicPartition, int], int | None]:
     places = [TopicPartition(topic.name, at) for topic in found.values() for at in range(topic.partitions)]
     if not places:
         return {}, {}, None
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, enable_auto_commit=False, **kafka)
     await consumer.start()
     try:
         first, end = await consumer.beginning_offsets(places), await consumer.end_offsets(places)

@@ -11,6 +11,7 @@ from streams.config import Settings
 from streams.doctor import broker, ledger, local, worker
 from streams.doctor.finding import Finding
 from streams.errors import SpendstreamError
+from streams.kafka_security import options_for
 
 
 def examine(settings: Settings, embedded: Path | None) -> list[Finding]:
@@ -58,7 +59,7 @@ def _directory(embedded: Path, settings: Settings) -> list[Finding]:
 def _system(
     settings: Settings, bootstrap: str, clickhouse_url: str, embedded: Path | None, host: str, port: int
 ) -> list[Finding]:
-    asked = asyncio.run(broker.look(bootstrap, settings.group_id))
+    asked = asyncio.run(broker.look(bootstrap, settings.group_id, options_for(embedded, settings)))
     now_ms = int(datetime.now(UTC).timestamp() * 1000)
     findings = broker.judge(bootstrap, asked, settings, now_ms)
     ends = None

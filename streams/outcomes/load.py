@@ -81,16 +81,19 @@ async def load_outcomes(
     now_ms: Callable[[], int],
     *,
     stall_s: float = 120.0,
+    kafka: Mapping[str, Any] | None = None,
 ) -> Loaded:
     """Publish the lines of all files (`-` is standard input) and wait for the ledger. A worker runs elsewhere.
 
     Raises `Unavailable` (broker or worker away for `stall_s`) and `UsageError` (the topic is not there).
     """
-    partitions = await partitions_of(broker_url, topics.OUTCOMES)
-    ends = await ends_of(broker_url, topics.OUTCOMES, partitions)
+    partitions = await partitions_of(broker_url, topics.OUTCOMES, kafka)
+    ends = await ends_of(broker_url, topics.OUTCOMES, partitions, kafka)
     incarnations = await asyncio.to_thread(_incarnations, reader, ends)
     [[before, _, _]] = await asyncio.to_thread(reader.rows, named_query("outcome_totals"))
-    producer = AIOKafkaProducer(bootstrap_servers=broker_url, acks="all", max_batch_size=BATCH_BYTES)
+    producer = AIOKafkaProducer(
+        bootstrap_servers=broker_url, acks="all", max_batch_size=BATCH_BYTES, **(kafka or {})
+    )
     try:
         await producer.start()
     except KafkaError as error:

@@ -103,7 +103,7 @@ async def reread(
     Raises `UsageError` when the log does not reach back so far (`as_far_as_it_goes` takes what there is) or holds
     nothing since, `Unavailable` when broker, ledger or workers are away.
     """
-    partitions = await partitions_of(broker_url, topics.CALLS)
+    partitions = await partitions_of(broker_url, topics.CALLS, kafka)
     log = await look(broker_url, partitions, from_ms, kafka)
     if not as_far_as_it_goes:
         refuse_short(log, from_ms)

@@ -49,7 +49,7 @@ async def resay(
     broker_url: str, store: LedgerStore, first_ms: int, end_ms: int, kafka: Mapping[str, Any] | None = None
 ) -> Said:
     """Say the cells of `first_ms` <= time < `end_ms` (epoch ms; whole seconds) again. Raises `Unavailable`."""
-    router = Router(await partitions_of(broker_url, topics.USAGE))
+    router = Router(await partitions_of(broker_url, topics.USAGE, kafka))
     producer = AIOKafkaProducer(bootstrap_servers=broker_url, acks="all", max_request_size=4 << 20, **(kafka or {}))
     cells = records = spoken = 0
     try:

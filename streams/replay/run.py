@@ -15,6 +15,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
@@ -62,16 +63,21 @@ class Progress:
 
 
 async def replay(
-    broker_url: str, reader: Reader, plan: ReplayPlan, progress: Progress, now_ms: Callable[[], int]
+    broker_url: str,
+    reader: Reader,
+    plan: ReplayPlan,
+    progress: Progress,
+    now_ms: Callable[[], int],
+    kafka: Mapping[str, Any] | None = None,
 ) -> ReplayResult:
-    """Replay and wait for the ledger. Workers run elsewhere or in this process.
+    """Replay and wait for the ledger. Workers run elsewhere or in this process. `kafka`: `kafka_security`'s options.
 
     Raises `Unavailable` (broker or workers away), `UsageError` (the topic is not there).
     """
-    partitions = await partitions_of(broker_url, topics.CALLS)
-    ends_before = await ends_of(broker_url, topics.CALLS, partitions)
+    partitions = await partitions_of(broker_url, topics.CALLS, kafka)
+    ends_before = await ends_of(broker_url, topics.CALLS, partitions, kafka)
     producer = AIOKafkaProducer(
-        bootstrap_servers=broker_url, acks="all", max_batch_size=BATCH_BYTES, max_request_size=4 << 20
+        bootstrap_servers=broker_url, acks="all", max_batch_size=BATCH_BYTES, max_request_size=4 << 20, **(kafka or {})
     )
     try:
         await producer.start()
@@ -92,7 +98,7 @@ async def replay(
                 read_outcomes, reader, publisher.ranges, watch.positions, publisher.published
             )
             if outcomes.moved:
-                ends = await ends_of(broker_url, topics.CALLS, partitions)
+                ends = await ends_of(broker_url, topics.CALLS, partitions, kafka)
                 ranges = _stretched(publisher.ranges, ends_before, ends)
                 await watch.until_behind(ranges, 0)
                 outcomes = await asyncio.to_thread(read_outcomes, reader, ranges, watch.positions, publisher.published)

@@ -151,10 +151,12 @@ async def _load(files: tuple[str, ...], embedded: Path | None, settings: Setting
     import time
 
     from streams.cli.target import target, unless
+    from streams.kafka_security import options_for
     from streams.outcomes.load import load_outcomes
 
+    kafka = options_for(embedded, settings)
     async with target(embedded, settings) as (broker, ledger, failed):
-        work = load_outcomes(broker, ledger, files, lambda: time.time_ns() // 1_000_000, stall_s=stall_s)
+        work = load_outcomes(broker, ledger, files, lambda: time.time_ns() // 1_000_000, stall_s=stall_s, kafka=kafka)
         return await unless(failed, work)
 
 

@@ -118,11 +118,13 @@ def _resay(embedded: Path | None, settings: Settings, since: datetime) -> Said:
 async def _say_usage(embedded: Path | None, settings: Settings, first_ms: int, end_ms: int) -> Said:
     from streams.cli.repairing import target
     from streams.cli.target import unless
+    from streams.kafka_security import options_for
     from streams.ledger.store import LedgerStore
     from streams.repair.resay import resay
 
     async with target(embedded, settings) as to:
-        return await unless(to.failed, resay(to.broker_url, LedgerStore(to.database()), first_ms, end_ms))
+        kafka = options_for(embedded, settings)
+        return await unless(to.failed, resay(to.broker_url, LedgerStore(to.database()), first_ms, end_ms, kafka))
 
 
 def _in_words(before: list[Compared], made: list[str], after: list[Compared], said: Said | None) -> str:

@@ -269,12 +269,14 @@ async def _retry(
 
     from streams.cli.repairing import target
     from streams.cli.target import unless
+    from streams.kafka_security import options_for
     from streams.repair.rejects import retry
 
     async with target(embedded, settings) as to:
         work = retry(
             to.broker_url, to.ledger, to.marks, choice, fix,
-            by=getpass.getuser(), now_ms=lambda: time.time_ns() // 1_000_000, by_hand=by_hand, **options,
+            by=getpass.getuser(), now_ms=lambda: time.time_ns() // 1_000_000, by_hand=by_hand,
+            kafka=options_for(embedded, settings), **options,
         )  # fmt: skip
         return await unless(to.failed, work)
 

@@ -163,21 +163,23 @@ async def _replay(
 
     from streams.cli.progress import drawn
     from streams.cli.target import target, unless
+    from streams.kafka_security import options_for
     from streams.outcomes.load import load_outcomes
     from streams.replay.run import Progress, replay
 
     def now_ms() -> int:
         return time.time_ns() // 1_000_000
 
+    kafka = options_for(embedded, settings)
     async with target(embedded, settings) as (broker, ledger, failed):
         result = None
         if plan.sources:
             progress = Progress()
             with drawn(progress, size):
-                result = await unless(failed, replay(broker, ledger, plan, progress, now_ms))
+                result = await unless(failed, replay(broker, ledger, plan, progress, now_ms, kafka))
         loaded = None
         if outcomes:
-            work = load_outcomes(broker, ledger, outcomes, now_ms, stall_s=plan.stall_s)
+            work = load_outcomes(broker, ledger, outcomes, now_ms, stall_s=plan.stall_s, kafka=kafka)
             loaded = await unless(failed, work)
         return result, loaded
 
