@@ -62,6 +62,7 @@ class EmbeddedSystem:
             settings = self._settings.model_copy(
                 update={
                     "broker_url": bootstrap,
+                    "kafka_security_protocol": "PLAINTEXT",
                     "clickhouse_url": SecretStr(f"chdb://{owned.layout.ledger}"),
                     "worker_id": self._settings.worker_id or "embedded",
                     "data_dir": owned.layout.tmp,
