@@ -30,6 +30,8 @@ class Feed:
         self.traffic = traffic
         self.ends: dict[int, int] = {}
         """One past the last acknowledged record of each partition."""
+        self.acknowledged = 0
+        """Distinct calls that are known to be in the log: the first so many of the traffic's."""
         self.repeated = 0
         """Records that were sent more than once because nobody said whether they arrived."""
         self._stream: Iterator[Sent] = iter(traffic)
@@ -88,6 +90,7 @@ class Feed:
                 self.repeated += len(records)
                 await asyncio.sleep(0.2)
                 await self._connect()
+        self.acknowledged = len(self.traffic.calls)
 
     async def _send(self, records: list[Sent]) -> list[Sent]:
         """Send; what was not acknowledged."""
@@ -95,9 +98,10 @@ class Feed:
         pending: list[asyncio.Future[object] | None] = []
         for record in records:
             try:
-                pending.append(
-                    await self._producer.send(topics.CALLS, record.value, key=record.key, partition=record.partition)
-                )
+                number = record.partition
+                if number is not None:  # traffic knows how many there were at first; there may be fewer by now
+                    number %= len(await self._producer.partitions_for(topics.CALLS))
+                pending.append(await self._producer.send(topics.CALLS, record.value, key=record.key, partition=number))
             except KafkaError:
                 pending.append(None)
         left = []

@@ -166,4 +166,4 @@ def _audit(ledger_url: str) -> list[str]:
     if not done.stdout:
         return [f"audit: {done.stderr[-1000:]}"]
     report = json.loads(done.stdout)
-    return [f"audit: {finding}" for finding in report["findings"]]
+    return [f"audit ({len(report['findings'])} findings): {finding}" for finding in report["findings"][:3]]
