@@ -185,3 +185,12 @@ def test_a_backtest_of_simulated_days(tmp_path: Path) -> None:
             other[name] for name in ("period", "model", "origins")
         ]
         assert own["error"] == pytest.approx(other["error"], rel=0.05)
+
+
+def test_a_worker_refuses_a_wrong_file_with_every_fault(tmp_path: Path) -> None:
+    (tmp_path / "b.toml").write_text('[[budget]]\nname = "a"\namount = -1\nperiod = "year"\n', "utf-8")
+    variables = {"SPENDSTREAM_BUDGETS_FILE": str(tmp_path / "b.toml")}
+    done = spendstream("worker", "--embedded", tmp_path / "spend", "--http-port", "0", variables=variables)
+    assert done.code == 2
+    assert "b.toml: budget 1 (a).amount" in done.err
+    assert "b.toml: budget 1 (a).period" in done.err

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -300,3 +302,24 @@ def test_budgets_that_need_calls_get_a_twentieth_of_the_time(database: Database,
     assert box.new == []
     duty.run(NOW_MS + 21_500)
     assert box.changes == ["crossed_50"]
+
+
+def test_two_workers_at_the_same_moment_tell_once(database: Database, box: Box) -> None:
+    """Both have read that nothing is known before either puts: the worst moment for two."""
+    spend(database, "9")
+    together = threading.Barrier(2, timeout=60)
+
+    class Meeting(NoticeBox):
+        def put(self, notices: Sequence[Notice]) -> int:
+            together.wait()
+            return super().put(notices)
+
+    with ThreadPoolExecutor(2) as pool:
+        rounds = [
+            pool.submit(BudgetDuty(database, budget(), Meeting(database)).run, NOW_MS + worker) for worker in range(2)
+        ]
+        for one in rounds:
+            one.result()
+    assert database.rows("SELECT change FROM notices WHERE labels['kind'] = 'budget'") == [("crossed_80",)]
+    assert [row[1:] for row in sorted(told(database))] == [("50", False), ("80", True)]
+    assert database.rows("SELECT count(), any(crossed) FROM budget_states") == [(1, 80)]
