@@ -76,6 +76,38 @@ RULES: Final = (
         board="spendstream-team",
     ),
     AlertRule(
+        uid="spendstream-budget",
+        title="A budget is nearly spent",
+        group="spend",
+        query="alert_budgets",
+        above=0.9,
+        below=0.8,  # a rating or a plan may take spend back; what hovers about the line does not ring all night
+        looks_back=3600,
+        holds_for=0,
+        no_data="OK",
+        severity="warning",
+        summary="Budget {{ .Labels.budget }} {{ .Labels.value }} is nearly spent",
+        description="{{ .Values.A.Value }} of the amount is used (1 is all of it; {{ .Labels.kind }}). The board has the"
+        " forecast and the day on which it is exhausted.",
+        board="spendstream-budgets",
+    ),
+    AlertRule(
+        uid="spendstream-runaway",
+        title="An agent runs away",
+        group="runaways",
+        query="alert_incidents",
+        above=-1,  # a row for each open runaway that pages: its being there is the alert, the number is its cost
+        below=-1,
+        looks_back=3600,
+        holds_for=0,
+        no_data="OK",
+        severity="critical",
+        summary="{{ .Labels.agent }} runs away: {{ .Labels.kind }}",
+        description="{{ .Values.A.Value }} USD since its first abnormal call (team {{ .Labels.team }}, run"
+        " {{ .Labels.run }}). The board has the evidence and the run's calls; docs/oncall.md says what to do.",
+        board="spendstream-runaways",
+    ),
+    AlertRule(
         uid="spendstream-stale",
         title="The ledger is not written to",
         group="pipeline",
@@ -110,8 +142,11 @@ RULES: Final = (
     ),
 )
 
-INTERVALS: Final = {"spend": 300, "pipeline": 60}
+INTERVALS: Final = {"spend": 300, "runaways": 60, "pipeline": 60}
 """How often a group is evaluated, in seconds."""
+
+TOPICS: Final = {"spend": "money", "runaways": "runaways", "pipeline": "pipeline"}
+"""The label `topic` of a group's rules, for notification policies."""
 
 
 def data(rule: AlertRule) -> list[dict[str, Any]]:
@@ -188,7 +223,7 @@ def _rule(rule: AlertRule) -> dict[str, Any]:
         "labels": {
             "app": "spendstream",
             "severity": rule.severity,
-            "topic": "money" if rule.group == "spend" else "pipeline",
+            "topic": TOPICS[rule.group],
         },
         "annotations": {
             "summary": rule.summary,

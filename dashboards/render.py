@@ -8,12 +8,24 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from dashboards.alerts import provisioning
 from dashboards.audit import audit
+from dashboards.budgets import budgets
 from dashboards.health import health
+from dashboards.outcomes import outcomes
+from dashboards.runaways import runaways
 from dashboards.savings import savings
 from dashboards.spend import spend
 from dashboards.team import team
 
-BOARDS = {"spend": spend, "team": team, "audit": audit, "health": health, "savings": savings}
+BOARDS = {
+    "spend": spend,
+    "budgets": budgets,
+    "savings": savings,
+    "outcomes": outcomes,
+    "team": team,
+    "runaways": runaways,
+    "audit": audit,
+    "health": health,
+}
 
 
 def render() -> dict[str, str]:

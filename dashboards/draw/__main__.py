@@ -29,7 +29,14 @@ from streams.ledger.migrate import migrate
 
 HERE = Path(__file__).parent
 NOW = datetime(2026, 3, 20, 9, 30, tzinfo=UTC)
-EVERYTHING: dict[str, str | list[str]] = {"team": ALL, "tier": ALL, "model": ALL, "agent": ALL, "run": ""}
+EVERYTHING: dict[str, str | list[str]] = {
+    "team": ALL,
+    "tier": ALL,
+    "model": ALL,
+    "agent": ALL,
+    "run": "",
+    "incident": "",
+}
 INTERVALS = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 86400}
 
 

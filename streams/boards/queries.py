@@ -6,11 +6,15 @@ A file `sql/queries/board_NAME.sql` begins with comment lines: what it answers, 
     -- Order: day, tier desc                               how rows are sorted, when that matters
     -- Reads: hours                                        what it reads, a key of `READS`
 
-and may use three pieces, so that every panel filters alike:
+and may use these pieces, so that every panel filters alike:
 
     @hours                the time range in whole hours, the first one counted in full: fits the roll-up
     @team                 the team, `(none)` for calls without one
     @filter(team, model)  the chosen values of these variables; everything when they are on All
+    @until                the end of the time range as DateTime64, for columns of that type
+    @judged               judged runs that began in the time range: the query `outcome_runs`, in brackets, with team_id,
+                          agent_id and request_model beside its columns; @wilson_low, @wilson_high: 95 % interval of
+                          the share of `j.success`
 """
 
 from __future__ import annotations
@@ -39,10 +43,16 @@ READS: Final = {
     "parts": "nothing but what ClickHouse keeps of each part",
     "epochs": "the table of owners",
     "figures": "some hundred rows that a duty writes a day",
+    "budgets": "a row for each budget and period, or for what happened to one",
+    "plans": "a row for each plan and period, or for each day and group that used one",
+    "closings": "a row for each change of a month",
+    "incidents": "a row for each change of a runaway, for each signal, notice or control",
+    "outcomes": "ledger rows of the judged runs, a week to both sides of the time range",
 }
 
 _TEAM = "if(team_id = '', '(none)', team_id)"
 _COLUMN = {"team": _TEAM, "tier": "tier", "model": "request_model", "agent": "agent_id"}
+_UNTIL = "fromUnixTimestamp64Milli(toInt64(toUnixTimestamp($__toTime)) * 1000, 'UTC')"
 _HOURS = "hour > $__fromTime - INTERVAL 1 HOUR AND hour < $__toTime"
 
 
@@ -105,12 +115,33 @@ def _split(text: str) -> tuple[str, str]:
 
 def _with_pieces(sql: str) -> str:
     sql = re.sub(r"@filter\(([\w, ]+)\)", lambda m: " AND ".join(_filter(n.strip()) for n in m[1].split(",")), sql)
-    return sql.replace("@hours", _HOURS).replace("@team", _TEAM)
+    if "@judged" in sql:
+        sql = sql.replace("@judged", _judged())
+    for side, sign in (("low", "-"), ("high", "+")):
+        sql = sql.replace(f"@wilson_{side}", _wilson(sign))
+    return sql.replace("@hours", _HOURS).replace("@team", _TEAM).replace("@until", _UNTIL)
+
+
+def _judged() -> str:
+    """`outcome_runs` as a subquery of the time range, so that boards and the command `outcomes show` judge alike."""
+    _, body = _split(named_query("outcome_runs"))
+    for name, macro in (("first", "$__fromTime"), ("end", "$__toTime")):
+        body = body.replace(f"{{{name}:Int64}}", f"toInt64(toUnixTimestamp({macro})) * 1000")
+    body = body.replace("{evaluator:String}", "''")
+    lines = [line for line in body.splitlines() if not line.lstrip().startswith("--")]
+    return "(SELECT *, team AS team_id, agent AS agent_id, model AS request_model FROM (\n" + "\n".join(lines) + "\n))"
+
+
+def _wilson(sign: str) -> str:
+    """An end of Wilson's interval for the share of `j.success` among the rows; z = 1.959964."""
+    n, p, z = "count()", "avg(j.success)", "1.959964"
+    root = f"sqrt({p} * (1 - {p}) / {n} + {z} * {z} / (4 * {n} * {n}))"
+    return f"({p} + {z} * {z} / (2 * {n}) {sign} {z} * {root}) / (1 + {z} * {z} / {n})"
 
 
 def _filter(name: str) -> str:
-    if name == "run":
-        return "$__conditionalAll(run_id = decodeURLComponent('${run:percentencode}'), $run)"
+    if name in {"run", "incident"}:
+        return f"$__conditionalAll({name}_id = decodeURLComponent('${{{name}:percentencode}}'), ${name})"
     if name not in _COLUMN:
         raise LedgerError(f"@filter({name}): there is no such variable")
     # `has` with a constant array uses the ledger's order; `IN` with the same array would read everything.

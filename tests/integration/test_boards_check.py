@@ -24,7 +24,14 @@ from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
 
 NOW = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
-EVERYTHING: dict[str, str | list[str]] = {"team": ALL, "tier": ALL, "model": ALL, "agent": ALL, "run": ""}
+EVERYTHING: dict[str, str | list[str]] = {
+    "team": ALL,
+    "tier": ALL,
+    "model": ALL,
+    "agent": ALL,
+    "run": "",
+    "incident": "",
+}
 
 
 @pytest.fixture(scope="module")
