@@ -36,6 +36,7 @@ from streams.duties import Duties, Duty
 from streams.errors import LedgerError, SpendstreamError, Unavailable
 from streams.http.access import access_of
 from streams.kafka_admin import ensure_topics, topic_spec
+from streams.kafka_security import client_options
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
 from streams.ledger.retention import apply_retention
@@ -255,6 +256,7 @@ class Worker:
                     log_append_time=True,
                 ),
             ],
+            **client_options(settings),
         )
         for difference in report.differences:
             log.warning("topic differs", difference=difference)
