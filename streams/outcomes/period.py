@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from streams.cli.reach import Ledger
 from streams.errors import UsageError
 from streams.ledger.sqlfiles import named_query
-from streams.report.period import asked_period
+from streams.report.period import Period, asked_period
 
 DAY_MS = 86_400_000
 RECENT_DAYS = 30
@@ -43,12 +43,17 @@ def asked_span(ledger: Ledger, first: str | None, last: str | None, now: datetim
     """
     asked = asked_period(None, first, last, now)
     if asked is not None:
-        return Span(_ms(asked.start), _ms(asked.end))
+        return span_of(asked)
     [[first_ms, last_ms]] = ledger.rows(named_query("calls_extent"))
     if not last_ms:
         raise UsageError("the ledger has no calls yet: `spendstream replay FILES` or a worker brings some")
     end = (int(last_ms) // DAY_MS + 1) * DAY_MS
     return Span(max(int(first_ms) // DAY_MS * DAY_MS, end - RECENT_DAYS * DAY_MS), end)
+
+
+def span_of(period: Period) -> Span:
+    """The days of a report's period."""
+    return Span(_ms(period.start), _ms(period.end))
 
 
 def _ms(value: datetime) -> int:

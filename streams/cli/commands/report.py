@@ -10,7 +10,10 @@ import click
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
 
 if TYPE_CHECKING:
+    from streams.cli.reach import Ledger
+    from streams.config import Settings
     from streams.report.figures import Report
+    from streams.report.section import Section
 
 
 @click.command("report")
@@ -73,17 +76,28 @@ def command(
     with result_only() as say:
         with reach(embedded, settings.clickhouse_url.get_secret_value()) as ledger:
             report = read_report(ledger, asked, now, late_hours=late_hours, top=top)
+            sections = [_savings(ledger, report, settings)] if report.total.calls else []
         if out is None and folder is None and not as_json:
             out = Path(f"spendstream-{report.period.slug}.html")
         written: list[Path] = []
         if out is not None:
-            written.append(_write(out, page(report)))
+            written.append(_write(out, page(report, sections)))
         if folder is not None:
-            written += write_csv(report, folder)
+            written += write_csv(report, folder, sections)
         if as_json:
-            say(one_json({"files": [str(path) for path in written], **figures(report)}))
+            say(one_json({"files": [str(path) for path in written], **figures(report, sections)}))
         else:
             say(_in_words(report, out, folder))
+
+
+def _savings(ledger: Ledger, report: Report, settings: Settings) -> Section:
+    from streams.meter.price import Overrides, Pricer, load_overrides
+    from streams.outcomes.period import span_of
+    from streams.savings.result import read_savings
+    from streams.savings.section import savings_section
+
+    overrides = load_overrides(settings.prices_file) if settings.prices_file else Overrides()
+    return savings_section(read_savings(ledger, Pricer.default(overrides), span_of(report.period)))
 
 
 def _write(path: Path, text: str) -> Path:
