@@ -31,7 +31,8 @@ def settings_findings(faults: Sequence[str]) -> list[Finding]:
 
 
 def file_findings(settings: Settings) -> list[Finding]:
-    """The operator's price and tier files, read as a worker would."""
+    """The operator's files of prices, tiers and budgets, read as a worker would."""
+    from streams.budgets.file import load_budgets
     from streams.meter.price import load_overrides
     from streams.meter.tiers import load_tiers
 
@@ -48,6 +49,12 @@ def file_findings(settings: Settings) -> list[Finding]:
             findings.append(Finding("tiers file", "ok", f"{settings.tiers_file} is understood"))
         except SpendstreamError as error:
             findings.append(Finding("tiers file", "fail", str(error), "mend the file; docs/prices.md shows its form"))
+    if settings.budgets_file is not None:
+        try:
+            load_budgets(settings.budgets_file)
+            findings.append(Finding("budgets file", "ok", f"{settings.budgets_file} is understood"))
+        except SpendstreamError as error:
+            findings.append(Finding("budgets file", "fail", str(error), "mend the file; docs/budgets.md shows its form"))
     return findings
 
 

@@ -161,8 +161,8 @@ def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
 def test_the_operators_files(tmp_path: Path) -> None:
     bad = tmp_path / "bad.toml"
     bad.write_text("[[[", "utf-8")
-    settings = SETTINGS.model_copy(update={"prices_file": bad, "tiers_file": bad})
-    assert levels(local.file_findings(settings)) == ["fail", "fail"]
+    settings = SETTINGS.model_copy(update={"prices_file": bad, "tiers_file": bad, "budgets_file": bad})
+    assert levels(local.file_findings(settings)) == ["fail", "fail", "fail"]
     assert local.file_findings(SETTINGS) == []
 
 
