@@ -54,7 +54,7 @@ def file_findings(settings: Settings) -> list[Finding]:
             load_budgets(settings.budgets_file)
             findings.append(Finding("budgets file", "ok", f"{settings.budgets_file} is understood"))
         except SpendstreamError as error:
-            findings.append(Finding("budgets file", "fail", str(error), "mend the file; docs/budgets.md shows its form"))
+            findings.append(Finding("budgets file", "fail", str(error), "mend the file; docs/budgets.md shows it"))
     return findings
 
 
