@@ -46,7 +46,8 @@ CREATE TABLE IF NOT EXISTS incident_events
     recorded_at           DateTime64(3, 'UTC') COMMENT 'wall time; of one partition, each insert has a later one than the insert before'
 )
 ENGINE = ReplacingMergeTree(recorded_at)
-ORDER BY (incident_id, number, change = 'updated');
+ORDER BY (incident_id, number, change = 'updated')
+SETTINGS non_replicated_deduplication_window = 1000;
 
 -- Each incident as it stands now.
 CREATE OR REPLACE VIEW incidents AS
@@ -96,7 +97,8 @@ CREATE TABLE IF NOT EXISTS signals
     recorded_at          DateTime64(3, 'UTC')
 )
 ENGINE = ReplacingMergeTree(recorded_at)
-ORDER BY (agent_id, time, kind, call_id);
+ORDER BY (agent_id, time, kind, call_id)
+SETTINGS non_replicated_deduplication_window = 1000;
 
 -- Where the watcher goes on: the state of one root agent a row (key 'root/...'), what belongs to no single agent
 -- ('fleet'), calls whose turn has not come ('held'), how far it has read ('position'). One checkpoint is one insert of
@@ -114,7 +116,8 @@ CREATE TABLE IF NOT EXISTS watch_state
     written_at   DateTime64(3, 'UTC')
 )
 ENGINE = ReplacingMergeTree(version)
-ORDER BY (partition, key);
+ORDER BY (partition, key)
+SETTINGS non_replicated_deduplication_window = 1000;
 
 -- Who watches a partition of spendstream.steps. The highest epoch may write signals, incidents and state, no other.
 CREATE TABLE IF NOT EXISTS watch_epochs
