@@ -21,6 +21,9 @@ from streams.ledger.client import Database
 TOLD: Final = ("opened", "escalated", "reopened", "resolved")
 OVERLAP_MS: Final = 120_000
 """Rows may become visible out of the order of `recorded_at`, by the clocks of two workers at a hand-over at most."""
+FIRST_MS: Final = 7 * 86_400_000
+"""How far back a new process looks. Changes are recorded by workers, so none is older unless alerts failed so long."""
+AT_ONCE: Final = 500
 
 _SQL: Final = """
 SELECT
@@ -41,15 +44,20 @@ class IncidentNotices:
         self._database = database
         self._box = box
         self._grafana_url = grafana_url
-        self._since = 0
+        self._since: int | None = None
+        self._put: dict[str, int] = {}
 
     def run(self, now_ms: int) -> int:
         """Put a notice for each change that has none; returns how many were new. Raises `Unavailable`."""
-        rows = self._database.rows(_SQL, {"since": self._since, "told": list(TOLD)})
-        if not rows:
-            return 0
-        put = self._box.put([notice_of(row, now_ms, self._grafana_url) for row in rows])
-        self._since = max(self._since, int(rows[-1][-1]) - OVERLAP_MS)
+        since = max(0, now_ms - FIRST_MS) if self._since is None else self._since
+        rows = self._database.rows(_SQL, {"since": since, "told": list(TOLD)})
+        fresh = [row for row in rows if f"{row[0]}:{row[1]}" not in self._put]
+        put = 0
+        for at in range(0, len(fresh), AT_ONCE):
+            put += self._box.put([notice_of(row, now_ms, self._grafana_url) for row in fresh[at : at + AT_ONCE]])
+        self._since = max(since, max((int(row[-1]) for row in rows), default=0) - OVERLAP_MS)
+        self._put |= {f"{row[0]}:{row[1]}": int(row[-1]) for row in fresh}
+        self._put = {id_: recorded for id_, recorded in self._put.items() if recorded >= self._since}
         return put
 
 
@@ -87,8 +95,8 @@ def notice_of(row: Sequence[Any], now_ms: int, grafana_url: str) -> Notice:
         tier=facts.tier,
         at_ms=facts.at_ms,
         links=board_links(
-            grafana_url, team_id=facts.team_id, agent_id=facts.agent_id, run_id=facts.run_id, first_ms=facts.first_ms,
-            last_ms=facts.at_ms, now_ms=now_ms,
+            grafana_url, incident_id=facts.incident_id, team_id=facts.team_id, agent_id=facts.agent_id,
+            run_id=facts.run_id, first_ms=facts.first_ms, last_ms=facts.at_ms, now_ms=now_ms,
         ),
         labels={name: value for name, value in labels.items() if value},
         resolved=facts.change == "resolved",

@@ -10,12 +10,21 @@ AROUND_MS: Final = 10 * 60_000
 FRESH_MS: Final = 3_600_000
 """A change that is younger than this is still going on: the board then follows."""
 
+INCIDENT_BOARD: Final = "spendstream-runaways"
 TEAM_BOARD: Final = "spendstream-team"
 RUN_BOARD: Final = "spendstream-audit"
 
 
 def board_links(
-    grafana_url: str, *, team_id: str, agent_id: str, run_id: str, first_ms: int, last_ms: int, now_ms: int
+    grafana_url: str,
+    *,
+    incident_id: str,
+    team_id: str,
+    agent_id: str,
+    run_id: str,
+    first_ms: int,
+    last_ms: int,
+    now_ms: int,
 ) -> dict[str, str]:
     """Name and URL of each board worth opening; none when no Grafana is set."""
     if not grafana_url:
@@ -24,7 +33,10 @@ def board_links(
         "from": str(first_ms - AROUND_MS),
         "to": "now" if now_ms - last_ms < FRESH_MS else str(last_ms + AROUND_MS),
     }
-    found = {"agent board": _board(grafana_url, TEAM_BOARD, times | _chosen(team=team_id, agent=agent_id))}
+    found = {
+        "incident board": _board(grafana_url, INCIDENT_BOARD, times | _chosen(incident=incident_id)),
+        "agent board": _board(grafana_url, TEAM_BOARD, times | _chosen(team=team_id, agent=agent_id)),
+    }
     if run_id:
         found["run board"] = _board(grafana_url, RUN_BOARD, times | _chosen(run=run_id))
     return found

@@ -6,7 +6,6 @@ in a log, an error, the ledger or `repr`. Without a file nothing is sent: notice
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, ValidationError
 
 from schemas.policies import AppriseChannel, Channel, ControlPolicy, PoliciesFile, Route, WebhookChannel
+from streams import toml
 from streams.errors import SettingsError
 
 LEAST_SECRET: Final = 16
@@ -65,8 +65,8 @@ def load_policies(path: Path | None, environment: Mapping[str, str]) -> Policies
 def parse_policies(text: str, name: str, environment: Mapping[str, str]) -> Policies:
     """As `load_policies`, from the text of a file called `name`."""
     try:
-        found = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        found = toml.loads(text)
+    except toml.TOMLDecodeError as error:
         raise SettingsError([f"{name}: is not TOML: {error}"]) from None
     try:
         file = PoliciesFile.model_validate(found)

@@ -83,6 +83,9 @@ def test_a_page_says_what_is_needed(store: LedgerStore) -> None:
         "spendstream controls set run:run-1 --block",
     ):
         assert words in page["body"]
+    assert page["links"]["incident board"] == (
+        "https://grafana.example.org/d/spendstream-runaways?from=1772408640000&to=now&var-incident=inc-1"
+    )
     assert page["links"]["agent board"] == (
         "https://grafana.example.org/d/spendstream-team?from=1772408640000&to=now&var-team=search&var-agent=bot"
     )
