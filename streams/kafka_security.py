@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiokafka.conn import create_conn
 from aiokafka.errors import KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
-from streams.errors import UsageError
+from streams.errors import SpendstreamError, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from faust.auth import Credentials
@@ -97,12 +97,13 @@ def faust_credentials(settings: Settings) -> Credentials | None:
     )
 
 
-async def why(bootstrap: str, options: Mapping[str, Any]) -> UsageError | None:
+async def why(bootstrap: str, options: Mapping[str, Any]) -> SpendstreamError | None:
     """What the operator has to put right so that a broker lets us in; None when that is not the trouble.
 
     aiokafka only says that it could not connect; this asks one broker after the other, and tells TLS, certificate and
-    password apart.
+    password apart. `UsageError` where waiting does not help, `Unavailable` where it may.
     """
+    protocol = options.get("security_protocol", "PLAINTEXT")
     for server in bootstrap.split(","):
         host, _, port = server.rpartition(":")
         try:
@@ -129,8 +130,14 @@ async def why(bootstrap: str, options: Mapping[str, Any]) -> UsageError | None:
         except UnsupportedSaslMechanismError:
             mechanism = options.get("sasl_mechanism")
             return UsageError(f"Kafka at {server} has no {mechanism}: set SPENDSTREAM_KAFKA_SASL_MECHANISM")
-        except (KafkaError, OSError, TimeoutError):
+        except ConnectionRefusedError:
             continue  # away: not the operator's settings
+        except (KafkaError, OSError, TimeoutError) as error:
+            return Unavailable(
+                f"Kafka at {server} takes the connection and drops it ({type(error).__name__}): if it is not just "
+                f"starting, it wants another SPENDSTREAM_KAFKA_SECURITY_PROTOCOL than {protocol}, or a client "
+                "certificate"
+            )
         connection.close()
     return None
 
