@@ -87,8 +87,8 @@ RULES: Final = (
         no_data="OK",
         severity="warning",
         summary="Budget {{ .Labels.budget }} {{ .Labels.value }} is nearly spent",
-        description="{{ .Values.A.Value }} of the amount is used (1 is all of it; {{ .Labels.kind }}). The board has the"
-        " forecast and the day on which it is exhausted.",
+        description="{{ .Values.A.Value }} of the amount is used (1 is all of it; {{ .Labels.kind }}). The board has"
+        " the forecast and the day on which it is exhausted.",
         board="spendstream-budgets",
     ),
     AlertRule(

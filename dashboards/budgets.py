@@ -30,8 +30,8 @@ def budgets() -> dashboard.Dashboard:
                 "Budgets", 4,
                 [
                     (4, number("Budgets", "budgets_now", "budgets",
-                        "Budgets whose period holds the end of the time range. If it is 0, no budgets file is set, or no"
-                        " worker runs that evaluates it (docs/budgets.md).")),
+                        "Budgets whose period holds the end of the time range. If it is 0, no budgets file is set, or"
+                        " no worker runs that evaluates it (docs/budgets.md).")),
                     (4, number("Over", "budgets_now", "over",
                         "Budgets that are spent. If it is not 0, see in the table below whose, and talk to that team"
                         " before the period ends.", steps=MUST_BE_ZERO)),
@@ -56,8 +56,8 @@ def budgets() -> dashboard.Dashboard:
                         "The budgets that are used most. If a bar is longer than the month is old, the budget will"
                         " not last: see its forecast beside.")),
                     (17, listing("Budgets", "budgets",
-                        "Every budget: spent, left, the forecast to the period's end with its 80 % interval, and when it"
-                        " is exhausted. pace 1 is even. If low is above amount, it will most likely break.",
+                        "Every budget: spent, left, the forecast to the period's end with its 80 % interval, and when"
+                        " it is exhausted. pace 1 is even. If low is above amount, it will most likely break.",
                         links={"team": TO_TEAM}, colours={"used": USED, "left": BELOW_ZERO, "pace": PACE},
                         widths={"budget": 150, "value": 110, "period": 75, "kind": 60, "team": 100, "burning": 80,
                                 "used": 75, "pace": 70, "amount": 100, "spent": 100, "left": 100, "forecast": 100,
@@ -91,16 +91,16 @@ def budgets() -> dashboard.Dashboard:
                     (4, number("Overage", "plans_now", "overage",
                         "Paid beyond what plans include. If it is near a fee, a larger plan may be cheaper.")),
                     (4, number("Capacity used", "plans_now", "used",
-                        "Share of the paid capacity that was used, by cost. If it is small, see Idle; if it is near 100 %"
-                        " early in the month, overage comes next.")),
+                        "Share of the paid capacity that was used, by cost. If it is small, see Idle; if it is near 100"
+                        " % early in the month, overage comes next.")),
                 ],
             ),
             (
                 "", 9,
                 [
                     (10, series("Cost by plan", "plan_cost",
-                        "Cost by day of use. Idle capacity stands on the last day of its period. If (no plan) is most of"
-                        " it, ask what of it a plan could carry.", stacked=True, bars=True, interval="1d")),
+                        "Cost by day of use. Idle capacity stands on the last day of its period. If (no plan) is most"
+                        " of it, ask what of it a plan could carry.", stacked=True, bars=True, interval="1d")),
                     (14, listing("Break-even by tier", "plan_tiers",
                         "Each plan by tier: what its calls cost, what they would cost by list price, and from how many"
                         " tokens or calls a period the fee pays. If saved is red, that tier is better paid by token.",

@@ -15,8 +15,8 @@ RATES = {"success": 90, "low": 80, "high": 80, "judged": 85, "tier": 85}
 def outcomes() -> dashboard.Dashboard:
     """The board."""
     made = board(
-        UID, "Outcomes and escalations", "Whether runs succeed, by task class, tier and agent, and what a success costs;"
-        " what calls are for; escalations. Runs count by when they began.",
+        UID, "Outcomes and escalations", "Whether runs succeed, by task class, tier and agent, and what a success"
+        " costs; what calls are for; escalations. Runs count by when they began.",
         since="now-7d", refresh="",
     )  # fmt: skip
     for variable in (

@@ -1,5 +1,5 @@
-"""*Runaways*: for on-call. What is open, what it has cost so far, why it is thought to run away, what routers and people
-were told. Reads the watcher's tables; the cost chart reads ledger rows of the runs that are open."""
+"""*Runaways*: for on-call. What is open, what it has cost so far, why it is thought to run away, what routers and
+people were told. Reads the watcher's tables; the cost chart reads ledger rows of the runs that are open."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def runaways() -> dashboard.Dashboard:
                 "", 10,
                 [
                     (24, listing("Open runaways", "incidents_open",
-                        "Open ones, those that page first, then the dearest. If evidence does not convince you, follow the"
-                        " run to its calls; if it does, stop the run at its router.",
+                        "Open ones, those that page first, then the dearest. If evidence does not convince you, follow"
+                        " the run to its calls; if it does, stop the run at its router.",
                         links=LINKS | {"team": TO_TEAM}, widths=NARROW | {"acknowledged_by": 130})),
                 ],
             ),
@@ -76,8 +76,8 @@ def runaways() -> dashboard.Dashboard:
                 "", 9,
                 [
                     (14, series("What the open runs have cost", "incident_cost",
-                        "Cost of the runs of open runaways over the time range, the eight dearest. If a line still climbs"
-                        " after you stopped the run, something else drives it.", interval="1m")),
+                        "Cost of the runs of open runaways over the time range, the eight dearest. If a line still"
+                        " climbs after you stopped the run, something else drives it.", interval="1m")),
                     (10, series("Opened by kind", "incidents_kinds",
                         "Runaways opened over time, by what gave them away. If one kind comes in a burst, look for a"
                         " common cause.", stacked=True, bars=True, interval="15m", below=True)),
@@ -87,8 +87,8 @@ def runaways() -> dashboard.Dashboard:
                 "Time line", 10,
                 [
                     (24, listing("Changes", "incident_history",
-                        "Every change of the chosen incident, or of all: opened, escalated, acknowledged, resolved. If one"
-                        " was reopened again and again, its cause is still there.",
+                        "Every change of the chosen incident, or of all: opened, escalated, acknowledged, resolved. If"
+                        " one was reopened again and again, its cause is still there.",
                         links=LINKS, widths=NARROW | {"change": 105, "by": 110})),
                 ],
             ),
@@ -96,8 +96,8 @@ def runaways() -> dashboard.Dashboard:
                 "What was done", 9,
                 [
                     (12, listing("What routers are told", "controls",
-                        "Controls in force. If a runaway still spends though it is blocked here, its router does not ask"
-                        " (docs/controls.md), or the mode is observe.",
+                        "Controls in force. If a runaway still spends though it is blocked here, its router does not"
+                        " ask (docs/controls.md), or the mode is observe.",
                         links={"incident": TO_INCIDENT},
                         widths={"mode": 80, "action": 80, "scope": 70, "per_minute": 95, "incident": 150})),
                     (12, listing("Who was told", "incident_notices",
@@ -112,8 +112,8 @@ def runaways() -> dashboard.Dashboard:
                 "", 9,
                 [
                     (24, listing("Ended in the time range", "incidents_resolved",
-                        "Runaways that ended. If they end by themselves after much was spent, a lower limit or a control"
-                        " would have been cheaper.",
+                        "Runaways that ended. If they end by themselves after much was spent, a lower limit or a"
+                        " control would have been cheaper.",
                         links=LINKS | {"team": TO_TEAM}, widths=NARROW)),
                 ],
             ),
@@ -121,8 +121,8 @@ def runaways() -> dashboard.Dashboard:
                 "", 9,
                 [
                     (24, listing("Signals", "signals",
-                        "Limits that were crossed, whether or not they opened a runaway; score 1 is at the limit. If many"
-                        " stand near 1 and are no runaways, the limit is low for that agent.",
+                        "Limits that were crossed, whether or not they opened a runaway; score 1 is at the limit. If"
+                        " many stand near 1 and are no runaways, the limit is low for that agent.",
                         links={"agent": TO_AGENT, "run": TO_RUN}, widths={"kind": 110, "score": 75})),
                 ],
             ),

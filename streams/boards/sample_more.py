@@ -1,4 +1,4 @@
-"""What stands beside the calls of a sample: verdicts, runaways and what was done about them, budgets, plans, closed months.
+"""What stands beside the calls of a sample: verdicts, runaways and what was done, budgets, plans, closed months.
 
 All of it follows from the sample's own calls (their runs, agents, teams and costs), by arithmetic on hashes: the same
 sample gives the same rows. For pictures and for tests of the boards; no detector, budget or plan made these figures.
@@ -35,9 +35,11 @@ def _outcomes() -> Iterator[str]:
     """Two runs in three are judged; dearer tiers do a little better, complex work a little worse."""
     yield f"""
     INSERT INTO outcome_intake
-        (incarnation, partition, offset, item, kind, arrived_at, ingested_at, run_id, outcome, time, time_told, evaluator)
+        (incarnation, partition, offset, item, kind, arrived_at, ingested_at, run_id, outcome, time, time_told,
+            evaluator)
     SELECT
-        1, 0, rowNumberInAllBlocks(), 0, 'outcome', r.last_time + INTERVAL 1 MINUTE, r.last_time + INTERVAL 61 SECOND, r.run_id,
+        1, 0, rowNumberInAllBlocks(), 0, 'outcome', r.last_time + INTERVAL 1 MINUTE, r.last_time + INTERVAL 61 SECOND,
+            r.run_id,
         if(r.h % 1000 < multiIf(r.tier = 'frontier', 930, r.tier = 'mid', 900, 840), 'success', 'failure'),
         r.last_time + INTERVAL 1 MINUTE, true, 'sample'
     FROM ({_RUNS}) AS r
@@ -75,12 +77,15 @@ def _runaways(end: datetime) -> Iterator[str]:
         INSERT INTO incident_events
             (incident_id, number, change, at, kind, severity, state, tenant_id, team_id, tier, agent_id, run_id,
             first_call_id, first_time, opened_at, opened_by, calls_before_open, cost_before_open_usd, calls, cost_usd,
-            evidence, kinds, runs, ready, page, resolved_at, reopened, pages, acknowledged_by, silenced_until, by, reason,
+            evidence, kinds, runs, ready, page, resolved_at, reopened, pages, acknowledged_by, silenced_until, by,
+            reason,
             partition, epoch, recorded_at)
         SELECT
-            f.incident_id, {number}, '{name}', {at}, f.kind, f.severity, '{"resolved" if done else "open"}', f.tenant_id,
+            f.incident_id, {number}, '{name}', {at}, f.kind, f.severity, '{"resolved" if done else "open"}',
+            f.tenant_id,
             f.team_id, f.tier, f.agent_id, f.run_id, f.first_call_id, f.first_time, f.opened_at, f.first_call_id,
-            intDiv(f.calls, 3), toDecimal128(f.cost_usd, 12) / 3, f.calls, f.cost_usd, f.evidence, map(f.kind, f.evidence),
+            intDiv(f.calls, 3), toDecimal128(f.cost_usd, 12) / 3, f.calls, f.cost_usd, f.evidence,
+            map(f.kind, f.evidence),
             [f.run_id], f.h % 2 = 0, f.page, {at if done else "NULL"}, 0, 1, {by},
             {f"if(f.h % 2 = 0, {at} + INTERVAL 1 DAY, NULL)" if name == "acknowledged" else "NULL"}, {by},
             {"'looking into it'" if name == "acknowledged" else "''"}, 0, 1, {at}
@@ -93,7 +98,8 @@ def _runaways(end: datetime) -> Iterator[str]:
     yield change(3, "resolved", "greatest(f.last_time, f.opened_at) + INTERVAL 15 MINUTE", "NOT f.is_open")
     yield f"""
     INSERT INTO signals
-        (kind, agent_id, run_id, call_id, time, first_call_id, first_time, calls, cost_usd, score, ready, page, evidence,
+        (kind, agent_id, run_id, call_id, time, first_call_id, first_time, calls, cost_usd, score, ready, page,
+            evidence,
         partition, recorded_at)
     SELECT
         f.kind, f.agent_id, f.run_id, f.first_call_id, f.opened_at, f.first_call_id, f.first_time, f.calls, f.cost_usd,
@@ -104,7 +110,8 @@ def _runaways(end: datetime) -> Iterator[str]:
     INSERT INTO notice_rows
         (id, subject, change, severity, title, body, team_id, tier, at, links, labels, resolved, recorded_at)
     SELECT
-        concat(f.incident_id, '.1'), f.incident_id, 'opened', f.severity, concat(f.agent_id, ' runs away: ', f.kind), f.evidence,
+        concat(f.incident_id, '.1'), f.incident_id, 'opened', f.severity, concat(f.agent_id, ' runs away: ', f.kind),
+            f.evidence,
         f.team_id, f.tier, f.opened_at, map(), map(), false, f.opened_at
     FROM ({found}) AS f
     WHERE f.page
@@ -112,17 +119,21 @@ def _runaways(end: datetime) -> Iterator[str]:
     yield f"""
     INSERT INTO deliveries (notice, channel, subject, attempt, state, at, due_at, batch, claim, error)
     SELECT
-        concat(f.incident_id, '.1'), ['pager', 'chat'][1 + f.h % 2], f.incident_id, 1, if(f.h % 9 = 0, 'failed', 'sent'),
+        concat(f.incident_id, '.1'), ['pager', 'chat'][1 + f.h % 2], f.incident_id, 1,
+            if(f.h % 9 = 0, 'failed', 'sent'),
         f.opened_at + INTERVAL 2 SECOND, f.opened_at, '', 'worker-0', if(f.h % 9 = 0, 'HTTP 503', '')
     FROM ({found}) AS f
     WHERE f.page
     """
     yield f"""
     INSERT INTO control_events
-        (id, number, scope, subject, mode, action, rate_per_minute, reason, incident_id, policy, by, since, expires_at, released)
+        (id, number, scope, subject, mode, action, rate_per_minute, reason, incident_id, policy, by, since,
+            expires_at, released)
     SELECT
-        concat('run:', f.run_id), 1, 'run', f.run_id, if(f.h % 2 = 0, 'enforce', 'warn'), if(f.h % 3 = 0, 'throttle', 'block'),
-        if(f.h % 3 = 0, 6, NULL), f.evidence, f.incident_id, if(f.h % 4 = 0, '', 'stop-runaways'), if(f.h % 4 = 0, 'ada', ''),
+        concat('run:', f.run_id), 1, 'run', f.run_id, if(f.h % 2 = 0, 'enforce', 'warn'),
+            if(f.h % 3 = 0, 'throttle', 'block'),
+        if(f.h % 3 = 0, 6, NULL), f.evidence, f.incident_id, if(f.h % 4 = 0, '', 'stop-runaways'),
+            if(f.h % 4 = 0, 'ada', ''),
         f.opened_at + INTERVAL 5 SECOND, if(f.h % 5 = 0, NULL, {now} + INTERVAL 1 DAY), false
     FROM ({found}) AS f
     WHERE f.is_open
@@ -147,18 +158,24 @@ def _budgets(end: datetime) -> Iterator[str]:
         SELECT
             {name}, {value}, {_ms(period[1])}, {_ms(period[2])}, '{period[0]}', {hard}, '', map(), {team}, {tier},
             -- between 60 and 140 % of what an even pace would spend
-            greatest(toDecimal128(1, 12), toDecimal128(round(toFloat64(g.spent) / {max(gone, 0.01)} * (0.6 + (g.h % 80) / 100)), 12)) AS amount,
-            g.spent, amount - g.spent, g.unpriced, multiIf(g.spent > amount, 100, g.spent > amount * 0.8, 80, g.spent > amount / 2, 50, 0),
+            greatest(toDecimal128(1, 12),
+            toDecimal128(round(toFloat64(g.spent) / {max(gone, 0.01)} * (0.6 + (g.h % 80) / 100)), 12)) AS amount,
+            g.spent, amount - g.spent, g.unpriced,
+            multiIf(g.spent > amount, 100, g.spent > amount * 0.8, 80, g.spent > amount / 2, 50, 0),
             if(g.h % 7 = 0, 'warning', ''), 1 + (g.h % 40) / 10, 1 + (g.h % 60) / 10,
-            toDecimal128(toFloat64(g.spent) / {max(gone, 0.01)}, 12), toDecimal128(toFloat64(g.spent) / {max(gone, 0.01)} * 0.9, 12),
+            toDecimal128(toFloat64(g.spent) / {max(gone, 0.01)}, 12),
+            toDecimal128(toFloat64(g.spent) / {max(gone, 0.01)} * 0.9, 12),
             toDecimal128(toFloat64(g.spent) / {max(gone, 0.01)} * 1.15, 12),
-            if(toFloat64(g.spent) / {max(gone, 0.01)} > amount, {_ms(period[2])} - INTERVAL 1 DAY, NULL), {_ms(end)}, false
+            if(toFloat64(g.spent) / {max(gone, 0.01)} > amount, {_ms(period[2])} - INTERVAL 1 DAY, NULL), {_ms(end)},
+            false
         FROM
         (
-            SELECT {team} AS team_id, {tier} AS tier, toDecimal128(sum(ifNull(s.cost_usd, 0)), 12) AS spent, sum(s.unpriced) AS unpriced,
+            SELECT {team} AS team_id, {tier} AS tier, toDecimal128(sum(ifNull(s.cost_usd, 0)), 12) AS spent,
+            sum(s.unpriced) AS unpriced,
                 cityHash64(team_id, tier, '{period[0]}') AS h
             FROM spend_by_hour AS s
-            WHERE s.hour >= toDateTime('{period[1]:%Y-%m-%d %H:%M:%S}', 'UTC') AND s.hour < toDateTime('{end:%Y-%m-%d %H:%M:%S}', 'UTC')
+            WHERE s.hour >= toDateTime('{period[1]:%Y-%m-%d %H:%M:%S}', 'UTC')
+            AND s.hour < toDateTime('{end:%Y-%m-%d %H:%M:%S}', 'UTC')
             GROUP BY team_id, tier
         ) AS g
         """
@@ -174,7 +191,8 @@ def _budgets(end: datetime) -> Iterator[str]:
         concat(budget, '/', value, '/', toString(number)), budget, value, period_start,
         ['crossed', 'burning', 'expected'][1 + number], ['50', '6/1', ''][1 + number], 1,
         ['ticket', 'warning', 'critical'][1 + number], true, amount_usd, spent_usd,
-        concat('Budget ', budget, ' (', value, '): ', ['50 % reached', 'burning fast', 'will most likely break'][1 + number]),
+        concat('Budget ', budget, ' (', value, '): ',
+            ['50 % reached', 'burning fast', 'will most likely break'][1 + number]),
         {_ms(end)} - toIntervalHour(1 + cityHash64(budget, value, number) % 600)
     FROM (SELECT *, arrayJoin([0, 1, 2]) AS number FROM budget_states)
     WHERE crossed >= 50
@@ -188,7 +206,7 @@ def _plans() -> Iterator[str]:
     INSERT INTO plan_line_rows
     SELECT
         1, toStartOfMonth(s.hour) AS month, {plan} AS plan, toDateTime(month, 'UTC'),
-        multiIf(plan = '', 'per_token', plan = 'groq flat', 'used', 'used'), toDate(s.hour) AS day, tenant_id, team_id, tier,
+        if(plan = '', 'per_token', 'used'), toDate(s.hour) AS day, tenant_id, team_id, tier,
         provider_name, request_model, sum(s.calls), sum(s.input_tokens) + sum(s.output_tokens),
         toDecimal128(sum(ifNull(s.cost_usd, 0)), 12) AS list, if(plan = 'groq flat', list * 0.8, list)
     FROM spend_by_hour AS s
@@ -196,7 +214,8 @@ def _plans() -> Iterator[str]:
     """
     yield """
     INSERT INTO plan_line_rows
-    SELECT 1, month, plan, period_start, 'idle', toLastDayOfMonth(month), '', '', '', '', '', 0, 0, 0, sum(list_usd) * 0.15
+    SELECT 1, month, plan, period_start, 'idle', toLastDayOfMonth(month), '', '', '', '', '', 0, 0, 0,
+        sum(list_usd) * 0.15
     FROM plan_line_rows
     WHERE plan != '' AND kind = 'used'
     GROUP BY month, plan, period_start
@@ -204,22 +223,27 @@ def _plans() -> Iterator[str]:
     yield """
     INSERT INTO plan_period_rows
     SELECT
-        1, p.month, p.plan, p.period_start, multiIf(p.plan = '', 'per_token', p.plan = 'groq flat', 'flat', 'committed'),
+        1, p.month, p.plan, p.period_start,
+            multiIf(p.plan = '', 'per_token', p.plan = 'groq flat', 'flat', 'committed'),
         p.period_start, p.period_start + INTERVAL 1 MONTH, if(p.plan = 'groq flat', 'tokens', 'usd'),
-        if(p.plan = '', 0, p.total), if(p.plan = '', NULL, toDecimal128(p.tokens, 12) * 1.2), toDecimal128(p.tokens, 12),
+        if(p.plan = '', 0, p.total), if(p.plan = '', NULL, toDecimal128(p.tokens, 12) * 1.2),
+            toDecimal128(p.tokens, 12),
         0, if(p.plan = '', 0, toDecimal128(p.tokens, 12) * 0.2), p.idle, 0, p.total, p.list, p.calls, p.tokens, 0,
         if(p.plan = '', NULL, toDecimal128(p.tokens, 0)),
         p.tiers, ''
     FROM
     (
         SELECT
-            month, plan, period_start, sum(u.list) AS list, sum(u.cost) AS total, sum(u.idle) AS idle, sum(u.calls) AS calls,
+            month, plan, period_start, sum(u.list) AS list, sum(u.cost) AS total, sum(u.idle) AS idle,
+            sum(u.calls) AS calls,
             sum(u.tokens) AS tokens,
-            groupArrayIf((u.tier, u.calls, u.tokens, u.list, u.cost, toNullable(toDecimal128(u.tokens, 0))), u.tier != '') AS tiers
+            groupArrayIf((u.tier, u.calls, u.tokens, u.list, u.cost, toNullable(toDecimal128(u.tokens, 0))),
+            u.tier != '') AS tiers
         FROM
         (
             SELECT
-                month, plan, period_start, tier, sum(list_usd) AS list, sum(cost_usd) AS cost, sumIf(cost_usd, kind = 'idle') AS idle,
+                month, plan, period_start, tier, sum(list_usd) AS list, sum(cost_usd) AS cost,
+                sumIf(cost_usd, kind = 'idle') AS idle,
                 sum(l.calls) AS calls, sum(l.tokens) AS tokens
             FROM plan_line_rows AS l
             GROUP BY month, plan, period_start, tier
@@ -237,9 +261,11 @@ def _closings(start: datetime, end: datetime) -> Iterator[str]:
         INSERT INTO closing_changes
             (month, number, change, id, at, by, reason, calls, unpriced, cost_usd, corrections_usd, digest)
         SELECT
-            '{month:%Y-%m-%d}', 1, 'closed', 'sample-{month:%Y-%m}', {_ms(after + timedelta(days=1, hours=9))}, 'ada', 'books',
+            '{month:%Y-%m-%d}', 1, 'closed', 'sample-{month:%Y-%m}', {_ms(after + timedelta(days=1, hours=9))}, 'ada',
+            'books',
             sum(s.calls), sum(s.unpriced), sum(ifNull(s.cost_usd, 0)), 0, lower(hex(SHA256('{month:%Y-%m}')))
         FROM spend_by_hour AS s
-        WHERE s.hour >= toDateTime('{month:%Y-%m-%d} 00:00:00', 'UTC') AND s.hour < toDateTime('{after:%Y-%m-%d} 00:00:00', 'UTC')
+        WHERE s.hour >= toDateTime('{month:%Y-%m-%d} 00:00:00', 'UTC')
+            AND s.hour < toDateTime('{after:%Y-%m-%d} 00:00:00', 'UTC')
         """
         month = after

@@ -165,3 +165,58 @@ def test_calls_without_a_price_do_not_count_as_free(writer: Writer, ledger: Engi
     writer.write(minutes(1), calls=5, cost="NULL", team="search")
     assert Evaluation(RULES["spendstream-spend-per-hour"][1], ledger).at(minutes(5)) == set()
     assert Evaluation(RULES["spendstream-unpriced"][1], ledger).at(minutes(5)) == {("inhouse", "house-7b")}
+
+
+def _budget(database: Database, spent: int, at: datetime, *, days: int = 10) -> None:
+    """A budget of 100 USD for a period of ten days, as the duty keeps it."""
+    start, end = (
+        f"fromUnixTimestamp64Milli({round(one.timestamp() * 1000)}, 'UTC')"
+        for one in (START, START + timedelta(days=days))
+    )
+    database.command(
+        "INSERT INTO budget_state_rows (budget, value, period_start, period_end, period, hard, amount_usd, spent_usd, "
+        f"evaluated_at, removed) SELECT 'team', 'o''brien', {start}, {end}, 'month', true, 100, {spent}, "
+        f"fromUnixTimestamp64Milli({round(at.timestamp() * 1000)}, 'UTC'), false"
+    )
+
+
+def test_a_budget_fires_near_its_end_and_is_over_with_its_period(
+    writer: Writer, ledger: EngineLedger, database: Database
+) -> None:
+    rule = Evaluation(RULES["spendstream-budget"][1], ledger)
+    name = ("team", "o'brien", "hard")
+    for minute, spent, fires in (
+        (1, 50, False),
+        (2, 90, False),
+        (3, 91, True),
+        (4, 85, True),
+        (5, 79, False),
+        (6, 130, True),
+    ):
+        _budget(database, spent, minutes(minute))
+        assert (rule.at(minutes(minute)) == {name}) is fires, spent
+    assert rule.at(START + timedelta(days=9)) == {name}
+    assert rule.at(START + timedelta(days=10, minutes=1)) == set()
+
+
+def test_a_runaway_fires_while_it_is_open_and_pages(writer: Writer, ledger: EngineLedger, database: Database) -> None:
+    rule = Evaluation(RULES["spendstream-runaway"][1], ledger)
+
+    def change(number: int, state: str, *, page: bool = True, backfill: bool = False) -> None:
+        at = f"fromUnixTimestamp64Milli({round(minutes(number).timestamp() * 1000)}, 'UTC')"
+        database.command(
+            "INSERT INTO incident_events (incident_id, number, change, at, kind, severity, state, team_id, agent_id, "
+            f"run_id, cost_usd, page, backfill, recorded_at) SELECT 'i1', {number}, 'x', {at}, 'loop', 'critical', "
+            f"'{state}', '', 'a\\\\b', 'r1', 0, {page}, {backfill}, {at}"
+        )
+
+    name = ("i1", "loop", "a\\b", "r1", "(none)", "critical")
+    assert rule.at(minutes(0)) == set()
+    change(1, "open", page=False)
+    assert rule.at(minutes(1)) == set()  # a ticket wakes nobody
+    change(2, "open")
+    assert rule.at(minutes(2)) == {name}  # though it has cost nothing yet that is priced
+    change(3, "resolved")
+    assert rule.at(minutes(3)) == set()
+    change(4, "open", backfill=True)
+    assert rule.at(minutes(4)) == set()  # found in the past: nobody is to be told

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 import pytest
 
+from dashboards.alerts import RULES
 from streams.boards.files import Boards, read
 from streams.boards.grafana import Grafana, GrafanaError
 from streams.boards.push import Change, Options, push
@@ -52,7 +53,12 @@ def actions(changes: list[Change]) -> set[str]:
 def test_an_empty_grafana_gets_everything_once(instance: Instance, url: str, boards: Boards) -> None:
     first = go(url, boards)
     assert actions(first) == {"create"}
-    assert [change.kind for change in first] == ["data source", "folder", *["board"] * 4, *["alert rules"] * 2]
+    assert [change.kind for change in first] == [
+        "data source",
+        "folder",
+        *["board"] * len(boards.boards),
+        *["alert rules"] * len(boards.rules["groups"]),
+    ]
     assert instance.folders == {"spendstream": "Spendstream"}
     assert set(instance.boards) == {board["uid"] for board in boards.boards.values()}
     assert {version["folderUid"] for versions in instance.boards.values() for version in versions} == {"spendstream"}
@@ -60,12 +66,7 @@ def test_an_empty_grafana_gets_everything_once(instance: Instance, url: str, boa
     assert (source["jsonData"]["host"], source["jsonData"]["username"]) == ("clickhouse", "reader")
     assert source["secureJsonFields"] == {"password": True}
     rules = {rule["uid"]: rule for group in instance.groups.values() for rule in group["rules"]}
-    assert set(rules) == {
-        "spendstream-unpriced",
-        "spendstream-spend-per-hour",
-        "spendstream-stale",
-        "spendstream-rejects",
-    }
+    assert set(rules) == {rule.uid for rule in RULES}
 
     instance.log.clear()
     assert actions(go(url, boards)) == {"unchanged"}
