@@ -63,8 +63,13 @@ class Deliverer:
         worker: str,
         *,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_outcome: Callable[[str, str], None] = lambda channel, state: None,
     ) -> None:
-        """`worker`: its stable name; a claim of an earlier process of that name is known to be dead."""
+        """`worker`: its stable name; a claim of an earlier process of that name is known to be dead.
+
+        `on_outcome` hears of each try of a message: its channel, and `sent`, `failed` or `given_up`.
+        """
+        self._on_outcome = on_outcome
         self._journal = journal
         self._policies = policies
         self._channels = channels
@@ -257,6 +262,7 @@ class Deliverer:
                 self._faults.append(error)
             return self._refused(channel.name, job, rows, ChannelError(f"unexpected {type(error).__name__}"))
         done = self._now_ms()
+        self._on_outcome(channel.name, "sent")
         self._resting.pop(channel.name, None)
         log.info(
             "notice sent", channel=channel.name, id=job.message.id, attempt=rows[0].attempt,
@@ -276,6 +282,7 @@ class Deliverer:
             channel=name, id=job.message.id, attempt=rows[0].attempt, error=str(error),
             again_in_ms=None if over else wait,
         )  # fmt: skip
+        self._on_outcome(name, state)
         if not error.alone:
             failures = self._resting.get(name, (0, 0))[0] + 1
             self._resting[name] = (failures, now_ms + wait_ms(failures, name, error.retry_after_s))

@@ -37,16 +37,25 @@ class AlertDuty:
         grafana_url: str = "",
         channels: Mapping[str, Channel] | None = None,
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        on_outcome: Callable[[str, str], None] = lambda channel, state: None,
     ) -> None:
-        """`worker`: its stable name. `channels`: in place of those of the policies, for tests."""
+        """`worker`: its stable name. `channels`: in place of those of the policies, for tests.
+
+        `on_outcome`: as `Deliverer` has it.
+        """
+        self._now_ms = now_ms
         self._incidents = IncidentNotices(database, NoticeBox(database, now_ms=now_ms), grafana_url=grafana_url)
         made = make_channels(policies.channels) if channels is None else channels
-        self._deliverer = Deliverer(Journal(database), policies, made, worker, now_ms=now_ms)
+        self._deliverer = Deliverer(Journal(database), policies, made, worker, now_ms=now_ms, on_outcome=on_outcome)
 
     def run(self, now_ms: int) -> None:
-        """Tell what there is to tell. Raises `Unavailable` when the ledger is away."""
-        self._incidents.run(now_ms)
-        self._deliverer.run(now_ms)
+        """Tell what there is to tell. Raises `Unavailable` when the ledger is away.
+
+        By the clock on the wall, whatever `now_ms` is: a demo's company has a clock of its own, its channels have not.
+        """
+        wall_ms = self._now_ms()
+        self._incidents.run(wall_ms)
+        self._deliverer.run(wall_ms)
 
     def close(self) -> None:
         """Wait for what is being sent, so that a graceful stop repeats nothing."""

@@ -59,11 +59,22 @@ class ControlDuty:
     name = "controls"
     every_s = 1.0
 
-    def __init__(self, database: Database, policies: Sequence[ControlPolicy], publish: Publish) -> None:
+    def __init__(
+        self,
+        database: Database,
+        policies: Sequence[ControlPolicy],
+        publish: Publish,
+        *,
+        clock: Callable[[], int] | None = None,
+    ) -> None:
+        """`clock`: epoch ms, in place of what `run` is given: controls expire by the clock on the wall, also where
+        other duties have another one.
+        """
         self._database = database
         self._book = ControlBook(database)
         self._policies = tuple(policies)
         self._publish = publish
+        self._clock = clock
         self._since: int | None = None
         self._published: dict[str, bytes | None] = {}
         self._taken: dict[tuple[str, int], int] = {}
@@ -71,8 +82,9 @@ class ControlDuty:
 
     def run(self, now_ms: int) -> None:
         """Apply policies, then publish. Raises `Unavailable` when the ledger or the broker is away."""
-        self._apply(now_ms)
-        self._say(now_ms)
+        wall_ms = now_ms if self._clock is None else self._clock()
+        self._apply(wall_ms)
+        self._say(wall_ms)
 
     def _apply(self, now_ms: int) -> None:
         longest = max((policy.minutes for policy in self._policies), default=0) * 60_000
