@@ -22,6 +22,9 @@ from streams.boards.sample import HOSTILE, TEAMS, Sample, fill
 from streams.cli.reach import EngineLedger
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
+from streams.outcomes.intervals import wilson
+from streams.outcomes.period import Span
+from streams.outcomes.runs import read_runs
 
 NOW = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
 EVERYTHING: dict[str, str | list[str]] = {
@@ -64,7 +67,7 @@ def test_what_check_would_find(ledger: EngineLedger) -> None:
     spend["panels"][0]["options"]["reduceOptions"]["fields"] = "/^nothing$/"
     rules = json.loads(json.dumps(boards.rules))
     rules["groups"][0]["rules"][0]["data"][0]["model"]["rawSql"] = "SELECT 'a' AS provider, 1 AS unpriced, 2 AS two"
-    rules["groups"][1]["rules"][0]["data"][0]["model"]["rawSql"] = "SELECT nothing FROM nowhere"
+    rules["groups"][-1]["rules"][0]["data"][0]["model"]["rawSql"] = "SELECT nothing FROM nowhere"
     faults = "\n".join(check(ledger, Boards({"spend": spend}, rules), NOW).faults)
     assert "shows the column 'nothing', which the query lacks" in faults
     assert "columns ['provider', 'unpriced', 'two'], promised ['provider', 'model', 'unpriced']" in faults
@@ -174,6 +177,62 @@ def test_month_to_date_against_the_same_stretch(ledger: EngineLedger) -> None:
     assert told["spend"] == pytest.approx(float(this), rel=1e-12)
     assert told["last_month"] == pytest.approx(float(last), rel=1e-12)
     assert told["change"] == pytest.approx(float(this) / float(last) - 1)
+
+
+def test_success_rates_are_those_of_the_command(ledger: EngineLedger) -> None:
+    """The board's own SQL against the runs that `spendstream outcomes show` reads, added up here."""
+    week = TimeRange(datetime(2026, 3, 16, tzinfo=UTC), datetime(2026, 3, 23, tzinfo=UTC))
+    runs = read_runs(ledger, Span(*(round(at.timestamp() * 1000) for at in (week.start, week.end))))
+    assert len(runs) > 50
+    [told] = rows(ledger, "outcome_now", week)
+    good = sum(run.success for run in runs)
+    cost = sum(run.cost_pico for run in runs) / 1e12
+    assert (int(str(told["judged"])), told["success"]) == (len(runs), pytest.approx(good / len(runs)))
+    assert (told["low"], told["high"]) == tuple(map(pytest.approx, wilson(good, len(runs))))
+    assert told["cost_per_success"] == pytest.approx(cost / good)
+    for row in rows(ledger, "outcome_classes", week):
+        mine = [run for run in runs if (run.task_class or "(none)", run.tier) == (row["task_class"], row["tier"])]
+        assert (int(str(row["judged"])), row["success"]) == (
+            len(mine),
+            pytest.approx(sum(run.success for run in mine) / len(mine)),
+        )
+    [alone] = rows(ledger, "outcome_now", week, team=["o'brien"])
+    assert int(str(alone["judged"])) == sum(run.team == "o'brien" for run in runs) > 0
+
+
+def test_runaways_are_counted_once_and_found_by_their_id(ledger: EngineLedger) -> None:
+    [now] = rows(ledger, "incidents_now", MONTH)
+    listed = rows(ledger, "incidents_open", MONTH)
+    assert int(str(now["open"])) == len(listed) > 0
+    assert now["so_far"] == pytest.approx(sum(float(str(row["cost"])) for row in listed))
+    for name in ("incidents_open", "incident_history", "controls", "incident_notices"):
+        chosen = str(next(row["incident"] for row in rows(ledger, name, MONTH)))
+        assert {row["incident"] for row in rows(ledger, name, MONTH, incident=chosen)} == {chosen}, name
+        assert rows(ledger, name, MONTH, incident="' OR 1=1 --\\") == []
+    # The chart ends at what the ledger says that the dearest open run has cost.
+    run = str(listed[0]["run"])
+    line = [float(str(row["so_far"])) for row in rows(ledger, "incident_cost", MONTH) if row["run"] == run]
+    [[cost]] = ledger.rows("SELECT sum(rated_cost_usd) FROM rated_calls WHERE run_id = {run:String}", {"run": run})
+    assert line == sorted(line)
+    assert line[-1] == pytest.approx(float(cost))
+
+
+def test_budgets_and_plans_add_up(ledger: EngineLedger) -> None:
+    [now] = rows(ledger, "budgets_now", MONTH)
+    listed = rows(ledger, "budgets", MONTH)
+    assert int(str(now["budgets"])) == len(listed)
+    assert int(str(now["over"])) == sum(float(str(row["left"])) < 0 for row in listed) > 0
+    [alone] = rows(ledger, "budgets", MONTH, team=["o'brien"])
+    assert (alone["value"], alone["team"]) == ("o'brien", "o'brien")
+    [plans] = rows(ledger, "plans_now", MONTH)
+    periods = [row for row in rows(ledger, "plans", MONTH) if row["plan"] != "(no plan)"]
+    assert plans["total"] == pytest.approx(sum(float(str(row["total"])) for row in periods))
+    assert plans["saved"] == pytest.approx(sum(float(str(row["saved"])) for row in periods))
+    march = TimeRange(datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 3, 31, 23, tzinfo=UTC))
+    by_day = sum(float(str(row["spend"])) for row in rows(ledger, "plan_cost", march) if row["plan"] != "(no plan)")
+    assert by_day == pytest.approx(
+        sum(float(str(row["total"])) for row in rows(ledger, "plans", march) if row["plan"] != "(no plan)")
+    )
 
 
 def _reads(report: Report) -> dict[str, int]:
