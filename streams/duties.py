@@ -27,6 +27,11 @@ _WAIT_MOST_S = 30.0
 """The longest a duty that failed waits for its next turn."""
 
 
+def epoch_ms() -> int:
+    """The clock, epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
 class Duty(Protocol):
     """One duty. `run` blocks, in a thread; a `Duty` is never run twice at the same time in one process."""
 
@@ -48,7 +53,7 @@ class Duties:
         duties: Sequence[Duty],
         metrics: Metrics,
         *,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = epoch_ms,
     ) -> None:
         self._duties = tuple(duties)
         self._metrics = metrics

@@ -11,9 +11,12 @@ what does that. The HTTP port stays the same.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from streams.config import Settings
+from streams.duties import epoch_ms
 from streams.ledger.client import Database
 from streams.worker import Worker
 
@@ -23,10 +26,12 @@ log = structlog.get_logger("spendstream.worker")
 class Keeper:
     """`worker` is the one that runs now; it is made, with the operator's files read, before it is started."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
+    def __init__(self, settings: Settings, database: Database, *, duties_clock: Callable[[], int] = epoch_ms) -> None:
+        """`duties_clock`: see `Worker`."""
         self._settings = settings
         self._database = database
-        self.worker = Worker(settings, database)
+        self._duties_clock = duties_clock
+        self.worker = Worker(settings, database, duties_clock=duties_clock)
 
     async def start(self) -> None:
         """Start the worker."""
@@ -49,5 +54,5 @@ class Keeper:
         assert self.worker.http_address is not None
         await self.worker.stop()
         settings = self._settings.model_copy(update={"http_port": self.worker.http_address[1]})
-        self.worker = Worker(settings, self._database)
+        self.worker = Worker(settings, self._database, duties_clock=self._duties_clock)
         await self.worker.start()

@@ -14,6 +14,7 @@ import gc
 import os
 import socket
 import warnings
+from collections.abc import Callable
 
 import structlog
 
@@ -32,7 +33,7 @@ from streams.config import Settings
 from streams.controls.duty import ControlDuty, Publish
 from streams.controls.http import ControlHttp
 from streams.controls.publish import ControlSender
-from streams.duties import Duties, Duty
+from streams.duties import Duties, Duty, epoch_ms
 from streams.errors import LedgerError, SpendstreamError, Unavailable
 from streams.http.access import access_of
 from streams.kafka_admin import ensure_topics, topic_spec
@@ -145,8 +146,11 @@ def worker_name(settings: Settings) -> str:
 class Worker:
     """One worker process's whole life. Not reusable."""
 
-    def __init__(self, settings: Settings, database: Database) -> None:
-        """Reads the operator's files; raises `SettingsError` with what is wrong with them. Connects to nothing yet."""
+    def __init__(self, settings: Settings, database: Database, *, duties_clock: Callable[[], int] = epoch_ms) -> None:
+        """Reads the operator's files; raises `SettingsError` with what is wrong with them. Connects to nothing yet.
+
+        `duties_clock`: what duties take for now, epoch ms; a demo's company has a clock of its own.
+        """
         self.settings = settings
         self.database = database
         self.worker_id = worker_name(settings)
@@ -173,7 +177,7 @@ class Worker:
         )
         duties = duties_of(settings, database, ControlSender(self._app))
         self._to_close = [duty for duty in duties if isinstance(duty, AlertDuty)]
-        self.duties = Duties(duties, self.metrics)
+        self.duties = Duties(duties, self.metrics, now_ms=duties_clock)
         self.outcomes = OutcomeAgent(
             OutcomeStore(database),
             self.metrics,

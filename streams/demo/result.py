@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from streams.demo.flagged import Flag, flag_of
+from streams.demo.paying import BudgetSpend, PlanSpend
 from streams.demo.runaways import Runaway
 from streams.ledger.audit import AuditReport
 from streams.top.figures import Arrivals, Line, RunSpend, Totals
@@ -38,6 +39,8 @@ class DemoResult:
     """Incidents that the worker opened."""
     run_ids: Mapping[Runaway, str] = field(default_factory=dict)
     """As in the ledger."""
+    plans: tuple[PlanSpend, ...] = ()
+    budgets: tuple[BudgetSpend, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -78,6 +81,8 @@ class DemoResult:
                 }
                 for runaway, spend in self.runaways
             ],
+            "plans": [one.as_json() for one in self.plans],
+            "budgets": [one.as_json() for one in self.budgets],
             "audit_ok": self.audit.ok,
         }
 

@@ -18,6 +18,7 @@ from streams.demo.company import ROUTERS
 from streams.demo.day import HOUR_MS, calls
 from streams.demo.figures import Figures, Looker
 from streams.demo.flaws import with_flaws
+from streams.demo.paying import budgets_now, plans_now
 from streams.demo.result import DemoResult
 from streams.demo.routers import Routers
 from streams.demo.runaways import Runaway, timetable
@@ -25,6 +26,8 @@ from streams.embedded.directory import Running
 from streams.embedded.system import EmbeddedSystem
 from streams.errors import SpendstreamError, Unavailable
 from streams.ledger.audit import audit
+from streams.ledger.sqlfiles import named_query
+from streams.replay.incidents import incidents_when_told
 from streams.top import read
 from streams.top.figures import Scope
 
@@ -77,6 +80,12 @@ class Stage:
     """Why the ledger could not be looked at a moment ago."""
 
 
+def company_ms(stage: Stage) -> int:
+    """The company's clock, epoch ms."""
+    plan = stage.plan
+    return plan.start_ms if stage.routers is None else min(stage.routers.now_ms, plan.start_ms + plan.span_ms)
+
+
 def stage_of(plan: DemoPlan) -> Stage:
     """A demo that has not begun."""
     return Stage(plan, timetable(plan.seed, plan.start_ms, plan.span_ms))
@@ -119,6 +128,12 @@ async def run_demo(
         failing.cancel()
         await asyncio.gather(looking, failing, return_exceptions=True)
 
+    stage.doing = "waiting for the watcher"
+    await _unless(failing := asyncio.create_task(_failure(system)), _watched(reader))
+    failing.cancel()
+    await asyncio.gather(failing, return_exceptions=True)
+    stage.doing = "adding up"
+    plans = await asyncio.to_thread(plans_now, system.database, system.worker.settings.plans_file, routers.now_ms)
     stage.doing = "auditing the ledger"
     clock_ms = _clock_ms()
     stage.figures = figures = await asyncio.to_thread(looker.look, min(routers.now_ms, scope.to_ms), clock_ms)
@@ -139,6 +154,8 @@ async def run_demo(
         setup_seconds=setup_s,
         flags=figures.flags,
         run_ids=stage.run_ids,
+        plans=plans,
+        budgets=await asyncio.to_thread(budgets_now, system.database, min(routers.now_ms, scope.to_ms)),
         first_figure_seconds=seconds if stage.first_figure_s is None else stage.first_figure_s,
     )
 
@@ -165,6 +182,12 @@ async def _until_there(looker: Looker, published: int, clock_s: Callable[[], flo
         elif clock_s() - changed > STALL_S:
             raise Unavailable(f"the ledger stands still at {now:,} of {published:,} records for {STALL_S:g} s")
         await asyncio.sleep(0.1)
+
+
+async def _watched(reader: HttpLedger) -> None:
+    """Wait until the worker has looked for runaways in all that the ledger holds."""
+    rows = await asyncio.to_thread(reader.rows, named_query("log_positions"))
+    await incidents_when_told(reader, {int(p): (int(incarnation), 0, int(end)) for p, incarnation, end in rows})
 
 
 async def _failure(system: EmbeddedSystem) -> None:

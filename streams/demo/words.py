@@ -84,6 +84,14 @@ def summary(result: DemoResult, kept: Path | None) -> str:
         share = f" ({spent / totals.cost_usd:.0%} of all)" if totals.cost_usd else ""
         lines.append(f"  runaways    ${money(spent)} in {len(result.runaways)} runs{share}")
         lines += _flags(result)
+    for plan in result.plans:
+        paid, by_token = money(plan.total_usd), money(plan.list_usd)
+        lines.append(f"  flat plan   {plan.plan}: {plan.used_share:.0%} used; costs ${paid}, by the token ${by_token}")
+    for budget in result.budgets:
+        if budget.spent_usd >= budget.amount_usd:
+            lines.append(
+                f"  budget      {budget.budget}: ${money(budget.spent_usd)} of ${money(budget.amount_usd)} spent"
+            )
     delay = result.arrivals
     if delay.delay_p50_ms is not None and delay.delay_p99_ms is not None:
         lines.append(f"  to ledger   p50 {delay.delay_p50_ms / 1000:.2f} s, p99 {delay.delay_p99_ms / 1000:.2f} s")

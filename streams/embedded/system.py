@@ -9,6 +9,7 @@ it through the ClickHouse endpoint, whose address stands in DIR/run.json.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from streams.config import Settings
+from streams.duties import epoch_ms
 from streams.embedded.broker import Broker
 from streams.embedded.clickhouse_http import ClickHouseHttp
 from streams.embedded.directory import Running, own
@@ -40,8 +42,20 @@ class EmbeddedSystem:
     running: Running
     _keeper: Keeper
 
-    def __init__(self, root: Path, settings: Settings, *, broker_port: int = 0, clickhouse_port: int = 0) -> None:
-        """`settings`: broker and ledger addresses in it are replaced by the directory's own; ports 0 pick free ones."""
+    def __init__(
+        self,
+        root: Path,
+        settings: Settings,
+        *,
+        broker_port: int = 0,
+        clickhouse_port: int = 0,
+        duties_clock: Callable[[], int] = epoch_ms,
+    ) -> None:
+        """`settings`: broker and ledger addresses in it are replaced by the directory's own; ports 0 pick free ones.
+
+        `duties_clock`: see `Worker`.
+        """
+        self._duties_clock = duties_clock
         self._root = root
         self._settings = settings
         self._broker_port = broker_port
@@ -75,7 +89,7 @@ class EmbeddedSystem:
             endpoint = ClickHouseHttp(engine, "127.0.0.1", self._clickhouse_port)
             host, port = await endpoint.start()
             stack.push_async_callback(endpoint.stop)
-            self._keeper = Keeper(settings, self.database)
+            self._keeper = Keeper(settings, self.database, duties_clock=self._duties_clock)
             await self._keeper.start()
             stack.push_async_callback(self._keeper.stop)
             assert self.worker.http_address is not None

@@ -68,8 +68,34 @@ def test_ledger_equals_what_the_seed_gives(directory: Path) -> None:
         assert sum(group["calls"] for group in shown[by].values()) == shown["ledger_rows"]
         assert sum(Decimal(group["cost_usd"]) for group in shown[by].values()) == Decimal(shown["cost_usd"])
     assert {runaway["kind"] for runaway in shown["runaways"]} == {"loop", "retry_storm", "sub_agents", "context"}
-    assert shown["incidents"] == []
     assert shown["audit_ok"] is True
+    # what repeats is flagged at once, and nothing else is: every incident is one of what was announced
+    flagged = {runaway["kind"]: runaway["incident"] for runaway in shown["runaways"]}
+    assert flagged["loop"] is not None
+    assert flagged["retry_storm"] is not None
+    assert {one["id"] for one in shown["incidents"]} == set(flagged.values()) - {None}
+    assert all(one["calls_before_open"] < 60 for one in shown["incidents"] if one["kind"] in ("loop", "retry_storm"))
+
+
+def test_what_the_flat_plan_came_to_is_what_the_ledger_says(tmp_path: Path) -> None:
+    directory = tmp_path / "spend"
+    shown = spendstream("demo", "--seconds", "4", "--speed", "900", "--embedded", directory, "--json").json
+    asked = "SELECT toString(sum(cost_usd)), sum(input_tokens + output_tokens) FROM calls"
+    day = (
+        f"WHERE plan_id = 'claude-team-flat' AND toDate(time) = toDate(fromUnixTimestamp64Milli({shown['to_ms'] - 1}))"
+    )
+    [[cost, tokens]] = spendstream("sql", "--json", "--embedded", directory, f"{asked} {day}").json["rows"]
+    [plan] = shown["plans"]
+    assert Decimal(plan["list_usd"]) == Decimal(cost)
+    used = int(tokens) / 40_000_000
+    if used <= 1:
+        assert plan["used_share"] == pytest.approx(used, abs=1e-6)
+    else:  # the call that fills it is inside as a whole
+        assert 1 <= plan["used_share"] < 1.01
+    assert Decimal(plan["total_usd"]) == Decimal(plan["fee_usd"]) + Decimal(plan["overage_usd"])
+    assert {one["budget"] for one in shown["budgets"]} == {
+        "company-day", "payments-day", "platform-day", "research-day", "frontier-month",
+    }  # fmt: skip
     assert shown["first_figure_seconds"] < 10
 
 
@@ -83,7 +109,7 @@ def test_again_on_the_same_directory_adds_as_much_and_no_duplicates(directory: P
     after = json.loads(spendstream("sql", "--json", "--embedded", directory, "SELECT count() FROM calls").out)
     assert after["rows"][0][0] == 2 * before["rows"][0][0]
     assert "calls/s" in text
-    assert "SQL at http://127.0.0.1:" in text
+    assert "in a browser: http://127.0.0.1:" in text
     assert "begins to" in text
     assert "audit: holds" in text
     assert f"spendstream top --embedded {directory}" in text

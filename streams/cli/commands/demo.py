@@ -115,11 +115,14 @@ def _log_to(root: Path, settings: Settings, *, debug: bool) -> None:
 async def _demo(root: Path, settings: Settings, stage: Stage, stop: asyncio.Event, *, to_stderr: bool) -> DemoResult:
     from streams.cli.stopping import exit_within
     from streams.demo.draw import drawing
-    from streams.demo.run import run_demo
+    from streams.demo.paying import operator_file
+    from streams.demo.run import company_ms, run_demo
     from streams.embedded.system import EmbeddedSystem
 
     async with drawing(stage, sys.stderr if to_stderr else sys.stdout, stop):
-        system = EmbeddedSystem(root, settings.model_copy(update={"http_port": 0}))
+        files = {name: getattr(settings, name) or operator_file(name) for name in ("budgets_file", "plans_file")}
+        settings = settings.model_copy(update={"http_port": 0, **files})
+        system = EmbeddedSystem(root, settings, duties_clock=lambda: company_ms(stage))
         try:
             return await run_demo(system, stage, stop)
         finally:

@@ -1,0 +1,1 @@
+"""The operator's files of the demo's company."""
