@@ -96,6 +96,21 @@ GRANT SELECT ON spendstream.budget_state_rows TO spendstream_finance, spendstrea
 GRANT SELECT ON spendstream.budget_states TO spendstream_finance, spendstream_lead;
 GRANT SELECT ON spendstream.budget_event_rows TO spendstream_finance;
 GRANT SELECT ON spendstream.budget_events TO spendstream_finance;
+-- Runaways and who was told of them: leads of their teams; signals and controls name no team and are on-call's. Plans and
+-- closed months: finance all, leads the lines of their teams.
+GRANT SELECT ON spendstream.incident_events TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.incidents TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.notice_rows TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.notices TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.plan_line_rows TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.plan_period_rows TO spendstream_finance;
+GRANT SELECT ON spendstream.plan_periods TO spendstream_finance;
+GRANT SELECT ON spendstream.plan_figures TO spendstream_finance;
+GRANT SELECT ON spendstream.closed_figures TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.closing_changes TO spendstream_finance;
+GRANT SELECT ON spendstream.settled_closings TO spendstream_finance;
+GRANT SELECT ON spendstream.closed_months TO spendstream_finance;
+GRANT SELECT ON spendstream.closed_spend TO spendstream_finance;
 GRANT SELECT ON spendstream.team_leads TO spendstream_lead;
 GRANT SELECT ON spendstream.* TO spendstream_oncall;
 
@@ -116,6 +131,30 @@ CREATE ROW POLICY IF NOT EXISTS spendstream_own_budgets ON spendstream.budget_st
 USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
 TO spendstream_lead;
 CREATE ROW POLICY IF NOT EXISTS spendstream_all_budgets ON spendstream.budget_state_rows FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_runaways ON spendstream.incident_events FOR SELECT
+USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_runaways ON spendstream.incident_events FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_notices ON spendstream.notice_rows FOR SELECT
+USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_notices ON spendstream.notice_rows FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_plan_lines ON spendstream.plan_line_rows FOR SELECT
+USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_plan_lines ON spendstream.plan_line_rows FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_closed_figures ON spendstream.closed_figures FOR SELECT
+USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_closed_figures ON spendstream.closed_figures FOR SELECT
 USING 1
 TO ALL EXCEPT spendstream_lead;
 CREATE ROW POLICY IF NOT EXISTS spendstream_own_entries ON spendstream.team_leads FOR SELECT

@@ -83,3 +83,38 @@ def test_a_lead_sees_the_own_teams_only(database: Database) -> None:
     assert database.rows(f"SELECT DISTINCT team_id FROM intake WHERE {condition}") == [("search",)]
     # Rejects name no team, so no lead sees what was sent.
     assert database.rows(f"SELECT countIf(outcome = 'reject') FROM intake WHERE {condition}") == [(0,)]
+
+
+def test_every_table_that_leads_may_read_lets_them_see_the_own_teams_only(database: Database) -> None:
+    """What names teams has both policies; what leads may read and names none is said here, with the reason."""
+    migrate(database)
+    fill(database, Sample(end=datetime(2026, 3, 2, tzinfo=UTC), calls=8000, days=40))
+    database.command(next(one for one in STATEMENTS if "CREATE TABLE" in one).replace("spendstream.", ""))
+    who = database.rows("SELECT currentUser()")[0][0]
+    database.command(f"INSERT INTO team_leads VALUES ('{who}', 'search')")
+    policies = {
+        (match[2], match[1]): one.partition("USING")[2].partition("\nTO")[0].replace("spendstream.", "")
+        for one in STATEMENTS
+        if (match := re.match(r"CREATE ROW POLICY IF NOT EXISTS spendstream_(own|all)_\w+ ON spendstream\.(\w+)", one))
+    }
+    granted = {
+        match[1]
+        for one in STATEMENTS
+        if (match := re.search(r"\bON spendstream\.(\w+) TO [\w, ]*spendstream_lead", one)) and one.startswith("GRANT")
+    }
+    views = {
+        str(row[0])
+        for row in database.rows(
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine = 'View'"
+        )
+    }
+    # Ratings say what was ordered, not for whom; team_leads has policies of its own kind.
+    filled = 0
+    for table in sorted(granted - views - {"ratings", "team_leads"}):
+        assert (table, "own") in policies, table
+        assert (table, "all") in policies, table
+        teams = {row[0] for row in database.rows(f"SELECT DISTINCT team_id FROM {table}")}
+        seen = {row[0] for row in database.rows(f"SELECT DISTINCT team_id FROM {table} WHERE {policies[table, 'own']}")}
+        assert seen == teams & {"search"}, table
+        filled += len(teams) > 1
+    assert filled >= 5
