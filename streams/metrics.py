@@ -82,6 +82,9 @@ class Metrics:
         self.changes = Counter(
             "spendstream_incident_changes_total", "Changes of incidents.", ["change", "kind"], registry=registry
         )
+        self.notices = Counter(
+            "spendstream_notices_total", "Tries to deliver a notice.", ["channel", "state"], registry=registry
+        )
         self.open_incidents = Gauge("spendstream_open_incidents", "Incidents that are open now.", registry=registry)
         self.checkpoint_seconds = Counter(
             "spendstream_detect_checkpoint_seconds_total", "Time in checkpoints of the watcher.", registry=registry

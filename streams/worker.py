@@ -20,7 +20,7 @@ import structlog
 
 from streams import topics
 from streams.alert.box import NoticeBox
-from streams.alert.duty import AlertDuty
+from streams.alert.duty import AlertDuty, wall_ms
 from streams.alert.http import IncidentHttp
 from streams.alert.policies import load_policies
 from streams.app import KafkaSender, Room, attach, create_app
@@ -119,12 +119,18 @@ def overrides_of(settings: Settings) -> Overrides:
     return load_overrides(settings.prices_file) if settings.prices_file else Overrides()
 
 
-def duties_of(settings: Settings, database: Database, publish: Publish) -> list[Duty]:
+def duties_of(settings: Settings, database: Database, publish: Publish, metrics: Metrics) -> list[Duty]:
     """What one worker of the fleet does every few seconds (`streams.duties`)."""
     policies = load_policies(settings.policies_file, os.environ)
     duties: list[Duty] = [
-        AlertDuty(database, policies, worker_name(settings), grafana_url=settings.grafana_url),
-        ControlDuty(database, policies.controls, publish),
+        AlertDuty(
+            database,
+            policies,
+            worker_name(settings),
+            grafana_url=settings.grafana_url,
+            on_outcome=lambda channel, state: metrics.notices.labels(channel, state).inc(),
+        ),
+        ControlDuty(database, policies.controls, publish, clock=wall_ms),
         BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database), controls=policies.controls),
         PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
         PlanDuty(database, load_plans(settings.plans_file)),
@@ -175,7 +181,7 @@ class Worker:
             windows_kept(settings),
             on_fatal=self._fail,
         )
-        duties = duties_of(settings, database, ControlSender(self._app))
+        duties = duties_of(settings, database, ControlSender(self._app), self.metrics)
         self._to_close = [duty for duty in duties if isinstance(duty, AlertDuty)]
         self.duties = Duties(duties, self.metrics, now_ms=duties_clock)
         self.outcomes = OutcomeAgent(

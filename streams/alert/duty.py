@@ -22,6 +22,11 @@ CLOSE_S: Final = 15.0
 """A webhook's time-out (10 s unless the operator says more) and the confirmation."""
 
 
+def wall_ms() -> int:
+    """The clock on the wall, epoch ms."""
+    return time.time_ns() // 1_000_000
+
+
 class AlertDuty:
     """See the module (`streams.duties.Duty`)."""
 
@@ -36,7 +41,7 @@ class AlertDuty:
         *,
         grafana_url: str = "",
         channels: Mapping[str, Channel] | None = None,
-        now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        now_ms: Callable[[], int] = wall_ms,
         on_outcome: Callable[[str, str], None] = lambda channel, state: None,
     ) -> None:
         """`worker`: its stable name. `channels`: in place of those of the policies, for tests.
