@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from streams.alert.box import NoticeBox
+from streams.alert.channels.base import ChannelError
 from streams.alert.channels.make import make_channels
 from streams.alert.deliver import LEASE_MS, REMIND_MS, Deliverer
 from streams.alert.journal import Delivery, Journal
+from streams.alert.message import Message
 from streams.alert.policies import Policies, parse_policies
 from streams.errors import SpendstreamError, Unavailable
 from streams.ledger.client import Database
@@ -456,3 +460,69 @@ def test_of_many_notices_each_is_taken_once_though_the_channel_stops_halfway(sto
         assert len(ids) == 42
     [(sent,)] = store.database.rows("SELECT count() FROM deliveries WHERE state = 'sent'")
     assert sent == 40
+
+
+class Fickle:
+    """A channel that does what the test drew, and notes what it took."""
+
+    name = "hook"
+    remind_ms = 0
+
+    def __init__(self) -> None:
+        self.taken: list[str] = []
+        self.faults: list[ChannelError | None] = []
+
+    def send(self, message: Message, now_ms: int) -> None:
+        fault = self.faults.pop(0) if self.faults else None
+        if fault is not None:
+            raise fault
+        self.taken += [one.id for one in message.notices]
+
+    def remind(self, notices: object, now_ms: int) -> None:
+        raise AssertionError
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("put"), st.integers(0, 5)),
+        st.tuples(st.just("fail"), st.booleans()),
+        st.tuples(st.just("restart"), st.sampled_from(("worker-1", "worker-2"))),
+        st.tuples(st.just("later"), st.integers(1, 200_000)),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS)
+def test_whatever_happens_each_notice_is_taken_once_and_in_order(
+    store: LedgerStore, steps: list[tuple[str, Any]]
+) -> None:
+    for table in ("notice_rows", "deliveries"):
+        store.database.command(f"TRUNCATE TABLE {table}")
+    with Receiver() as receiver:
+        at = setting(store, receiver)
+    channel = Fickle()
+    at.deliverer = Deliverer(Journal(store.database), at.policies, {"hook": channel}, "worker-1", now_ms=at.clock)
+    put: dict[str, None] = {}
+    numbers = [0] * 6
+    for what, value in [*steps, ("later", 2000)]:
+        if what == "put":
+            numbers[value] += 1
+            one = notice(f"inc-{value}:{numbers[value]}", at_ms=at.clock.now + numbers[value], change="reopened")
+            at.box.put([one])
+            put[one.id] = None
+        elif what == "fail":
+            channel.faults.append(ChannelError("not now", alone=value))
+        elif what == "restart":
+            at.deliverer = Deliverer(Journal(store.database), at.policies, {"hook": channel}, value, now_ms=at.clock)
+        else:
+            at.run(value)
+    for _ in range(40):
+        if len(channel.taken) == len(put):
+            break
+        at.run(400_000)
+    assert sorted(channel.taken) == sorted(put)
+    for subject in {id_.partition(":")[0] for id_ in put}:
+        mine = [id_ for id_ in channel.taken if id_.partition(":")[0] == subject]
+        assert mine == sorted(mine, key=lambda id_: int(id_.partition(":")[2]))
