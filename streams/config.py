@@ -6,7 +6,6 @@ Secrets come from the environment or the file only and are never shown: their ty
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from streams import kafka_security
+from streams import kafka_security, toml
 from streams.errors import SettingsError
 
 PREFIX = "SPENDSTREAM_"
@@ -192,9 +191,9 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
         file = Path(named)
     if file is not None:
         try:
-            values.update(tomllib.loads(file.read_text("utf-8")))
+            values.update(toml.loads(file.read_text("utf-8")))
             origin.update(dict.fromkeys(values, f" (in {file})"))
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, toml.TOMLDecodeError) as error:
             faults.append(f"{file}: {error}")
     fields = Settings.model_fields
     for name, value in environment.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -11,14 +10,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.budgets import Budget, BudgetsFile
+from streams import toml
 from streams.errors import SettingsError
 
 
 def parse_budgets(text: str, name: str) -> tuple[Budget, ...]:
     """Budgets from the text of a file called `name`. Raises `SettingsError` with every fault."""
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+        data = toml.loads(text, parse_float=Decimal)
+    except toml.TOMLDecodeError as error:
         raise SettingsError([f"{name}: is not TOML: {error}"]) from error
     faults: list[str] = []
     budgets: tuple[Budget, ...] = ()

@@ -58,6 +58,8 @@ def judge(canonical: str, table_functions: Iterable[str]) -> Verdict:
         return Verdict(str(error))
     if not tokens:
         return Verdict("there is no statement")
+    if not canonical.lstrip().startswith(tokens[0]):
+        return Verdict("a statement does not begin with a literal")
     first = tokens[0].lower()
     if first not in READING_STATEMENTS:
         return Verdict(f"{tokens[0]} is no statement that reads: SELECT, SHOW, DESCRIBE, EXISTS and EXPLAIN are")

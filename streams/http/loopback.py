@@ -18,6 +18,8 @@ def is_loopback(host: str) -> bool:
 
 def names_loopback(header: str, host: str) -> bool:
     """Whether a Host header names loopback, or `host` itself; the port does not matter."""
+    if not header.isprintable() or " " in header:  # `urlsplit` takes tabs and line ends out without a word
+        return False
     try:
         name = urlsplit(f"//{header}").hostname
     except ValueError:

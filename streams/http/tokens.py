@@ -21,12 +21,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
+from streams import toml
 from streams.errors import SettingsError
 from streams.http.scopes import Caller, Scope
 
@@ -91,11 +91,11 @@ def load_tokens(file: Path | None, setting: str, environment: Mapping[str, str])
 
 def _of_file(file: Path, faults: list[str]) -> Iterable[tuple[str, str, Mapping[str, Any]]]:
     try:
-        found = tomllib.loads(file.read_text("utf-8"))
+        found = toml.loads(file.read_text("utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         faults.append(f"http_tokens_file: {file} cannot be read: {getattr(error, 'strerror', None) or error}")
         return
-    except tomllib.TOMLDecodeError as error:
+    except toml.TOMLDecodeError as error:
         faults.append(f"http_tokens_file: {file}: {error}")
         return
     for name, entry in found.items():

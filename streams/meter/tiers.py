@@ -11,7 +11,6 @@ Pure: no I/O but `load_tiers`, no clock. Not for use by several threads at once.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import translate
@@ -24,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from streams import toml
 from streams.errors import SettingsError
 from streams.meter.price.remember import CAP, Key, Memory
 
@@ -97,8 +97,8 @@ class TierMap:
 def parse_tiers(text: str, name: str) -> tuple[TierRule, ...]:
     """Rules from the text of a tier file called `name`. Raises SettingsError with every fault."""
     try:
-        entries = _File.model_validate(tomllib.loads(text)).tier
-    except tomllib.TOMLDecodeError as error:
+        entries = _File.model_validate(toml.loads(text)).tier
+    except toml.TOMLDecodeError as error:
         raise SettingsError([f"{name}: is not TOML: {error}"]) from error
     except ValidationError as error:
         raise SettingsError([f"{name}: {_where(part['loc'])}: {part['msg']}" for part in error.errors()]) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import combinations, pairwise
@@ -12,14 +11,15 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.plans import Plan, PlansFile
+from streams import toml
 from streams.errors import SettingsError
 
 
 def parse_plans(text: str, name: str) -> tuple[Plan, ...]:
     """Plans from the text of a file called `name`, in its order. Raises `SettingsError` with every fault."""
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+        data = toml.loads(text, parse_float=Decimal)
+    except toml.TOMLDecodeError as error:
         raise SettingsError([f"{name}: is not TOML: {error}"]) from error
     faults: list[str] = []
     plans: tuple[Plan, ...] = ()

@@ -115,7 +115,7 @@ def usage_question(query: dict[str, str], now_s: float) -> UsageQuestion:
         window = "1m"
     size = SIZES[window]
     end = _instant(query.pop("to", ""), now_s, "to", faults)
-    first = _instant(query.pop("from", ""), end - 60 * size, "from", faults)
+    first = _instant(query.pop("from", ""), max(0, end - 60 * size), "from", faults)
     if end <= first:
         faults.append("to must be later than from")
     elif (end - first) // size > _MOST_WINDOWS:

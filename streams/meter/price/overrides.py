@@ -37,7 +37,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -49,6 +48,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from streams import toml
 from streams.errors import SettingsError
 from streams.meter.price.sheet import Band, Between, Period, Rates, Sheet, While, pico_rate
 
@@ -242,8 +242,8 @@ def parse_overrides(text: str, name: str) -> Overrides:
     text. Raises SettingsError with every fault.
     """
     try:
-        data = tomllib.loads(text, parse_float=Decimal)
-    except tomllib.TOMLDecodeError as error:
+        data = toml.loads(text, parse_float=Decimal)
+    except toml.TOMLDecodeError as error:
         raise SettingsError([f"{name}: is not TOML: {error}"]) from error
     try:
         entries = _File.model_validate(data).price
