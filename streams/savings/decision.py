@@ -70,6 +70,7 @@ class Known:
     with_policy: float
     with_owner: float
     days: int
+    """From the first day with calls to the last."""
     steady: tuple[int, int] | None
     """(cost of a quiet day, of a mean day); None: too few days."""
 
@@ -154,7 +155,7 @@ def recommended(known: Known, answers: Sequence[Question]) -> Recommendation:
     steadiness = known.steadiness
     if steadiness is None:
         why = (
-            f"{known.days} days are too few to see what is steady (14 are needed)."
+            f"Calls of {known.days} day{'s'[: known.days != 1]} are too few to see what is steady (14 days are needed)."
             if known.steady is None
             else "There is no cost yet."
         )

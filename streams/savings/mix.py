@@ -82,13 +82,18 @@ def share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
+def lasted(days: Sequence[Day]) -> int:
+    """Days from the first one with calls to the last, both counted."""
+    return (date.fromisoformat(days[-1].day) - date.fromisoformat(days[0].day)).days + 1 if days else 0
+
+
 def steady_part(days: Sequence[Day]) -> tuple[int, int] | None:
     """(cost of a quiet day, cost of a mean day), from the first day with calls to the last.
 
     A quiet day is the 10th percentile; days without calls in between count as zero. None for fewer than 14 days: a
     working week says nothing about steadiness.
     """
-    length = (date.fromisoformat(days[-1].day) - date.fromisoformat(days[0].day)).days + 1 if days else 0
+    length = lasted(days)
     if length < 14:
         return None
     costs = sorted([0] * (length - len(days)) + [day.cost for day in days])

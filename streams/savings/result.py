@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from schemas.plans import Plan
 from streams.meter.price import Pricer
 from streams.outcomes.intervals import Counts
 from streams.outcomes.period import Span
@@ -14,8 +15,9 @@ from streams.report.money import exact
 from streams.savings.decision import Known, Question, Recommendation, questions, recommended
 from streams.savings.estimate import Move, Range, cells_of, estimated, main_model
 from streams.savings.evidence import Pair, pairs_of
-from streams.savings.mix import CLASSES, TIERS, Cell, of, read_days, read_mix, share, steady_part
+from streams.savings.mix import CLASSES, TIERS, Cell, lasted, of, read_days, read_mix, share, steady_part
 from streams.savings.observed import cost_ratio
+from streams.savings.plans import BreakEven, break_evens
 from streams.savings.repriced import reprice
 
 MARGIN: Final = 0.05
@@ -35,8 +37,8 @@ class Savings:
     known: Known
     questions: tuple[Question, ...]
     recommendation: Recommendation
-    break_even: Mapping[str, Any] | None
-    """What plans say of the break-even, when the caller knows it."""
+    break_even: Sequence[BreakEven]
+    """Of each flat plan of the operator's."""
 
     @property
     def saving(self) -> Range:
@@ -106,7 +108,7 @@ class Savings:
                 "why": self.recommendation.why,
                 "conditions": list(self.recommendation.conditions),
             },
-            "break_even": None if self.break_even is None else dict(self.break_even),
+            "break_even": [one.as_json() for one in self.break_even],
         }  # fmt: skip
 
     @property
@@ -137,7 +139,7 @@ def read_savings(
     *,
     margin: float = MARGIN,
     evaluator: str = "",
-    break_even: Mapping[str, Any] | None = None,
+    plans: Sequence[Plan] = (),
 ) -> Savings:
     """Read, test, price and decide. `pricer`: with the operator's own prices, if there are any."""
     cells = read_mix(ledger, span, evaluator)
@@ -162,7 +164,8 @@ def read_savings(
     moves = [best[key] for key in sorted(best, key=lambda key: (CLASSES.index(key[0]), TIERS.index(key[1])))]
     known = _known(ledger, span, evaluator, cells, pairs, moves)
     answers = questions(known)
-    return Savings(span, margin, cells, pairs, moves, known, answers, recommended(known, answers), break_even)
+    told = break_evens(ledger, plans, span) if plans else []
+    return Savings(span, margin, cells, pairs, moves, known, answers, recommended(known, answers), told)
 
 
 def _worth(move: Move) -> int:
@@ -172,7 +175,7 @@ def _worth(move: Move) -> int:
 def _known(
     ledger: Reader, span: Span, evaluator: str, cells: Sequence[Cell], pairs: Sequence[Pair], moves: Sequence[Move]
 ) -> Known:
-    calls = of(cells, lambda cell: cell.calls)
+    calls, days = of(cells, lambda cell: cell.calls), read_days(ledger, span)
     by_class = {name: of([c for c in cells if c.task_class == name], lambda cell: cell.calls) for name in CLASSES}
     movable = sum(move.calls for move in moves)
     # What could still turn out movable: on a dearer tier, and not known to be worse on every cheaper one.
@@ -187,8 +190,8 @@ def _known(
         coverage=read_coverage(ledger, span, evaluator),
         with_policy=share(of(cells, lambda cell: cell.with_policy), calls),
         with_owner=share(of(cells, lambda cell: cell.with_owner), calls),
-        days=span.days,
-        steady=steady_part(read_days(ledger, span)),
+        days=lasted(days),
+        steady=steady_part(days),
     )
 
 

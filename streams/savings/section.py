@@ -21,6 +21,7 @@ def savings_section(savings: Savings) -> Section:
             days["from"], days["to"], known.calls, shown(known.cost), told.kind, told.why
         )
     ]
+    parts += [Markup("<p>{}</p>").format(one.in_words()) for one in savings.break_even]
     if told.conditions:
         parts += [Markup("<p>First:</p>"), _list(told.conditions)]
     parts.append(

@@ -23,6 +23,7 @@ from streams.meter.price import Pricer
 from streams.outcomes.escalations import read_escalations
 from streams.outcomes.intervals import wilson
 from streams.outcomes.period import DAY_MS, Span
+from streams.plans.file import parse_plans
 from streams.report.money import exact, shown
 from streams.savings.result import Savings, read_savings
 from streams.savings.section import savings_section
@@ -33,7 +34,27 @@ DAYS = 20
 SPAN = Span(BASE_MS, BASE_MS + DAYS * DAY_MS)
 PRICES = {"gpt-4o": ("2.5", "1.25", "10"), "gpt-4o-mini": ("0.15", "0.075", "0.6")}
 """Plain input, cached input, output."""
-RANK = {"oss": 0, "mid": 1, "frontier": 2}
+PLANS = """
+[[plan]]
+name = "dear"
+kind = "flat"
+period = "month"
+fee = "100000"
+from = 2026-01-01
+scope = { tier = "frontier" }
+capacity = { calls = 1000000 }
+overage = "per_token"
+
+[[plan]]
+name = "cheap"
+kind = "flat"
+period = "month"
+fee = "0.01"
+from = 2026-01-01
+scope = { tier = "mid" }
+capacity = { calls = 1000000 }
+overage = "per_token"
+"""
 
 
 def price(one: dict[str, Any], model: str | None = None, cached: bool = True) -> Decimal:
@@ -266,7 +287,17 @@ def test_everything_is_json_and_says_its_assumptions(savings: Savings) -> None:
     shown = savings.as_json()
     assert len(shown["assumptions"]) == 7
     assert shown["recommendation"]["kind"] == "hybrid"
-    assert shown["break_even"] is None
+    assert shown["break_even"] == []
+
+
+def test_flat_plans_say_whether_they_pay_off(door: Door, world: World) -> None:
+    plans = parse_plans(PLANS, "plans.toml")
+    dear, cheap = read_savings(door, Pricer.default(), SPAN, plans=plans).as_json()["break_even"]
+    mine = [one for one in world.calls if one["tier"] == "mid"]
+    assert (cheap["plan"], cheap["used"], cheap["pays_off"]) == ("cheap", len(mine), True)
+    assert (dear["plan"], dear["pays_off"]) == ("dear", False)
+    assert cheap["break_even"] <= len(mine)
+    assert dear["break_even"] > sum(one["tier"] == "frontier" for one in world.calls)
 
 
 def test_the_section_of_the_report_shows_the_same_figures_and_escapes_names(savings: Savings) -> None:

@@ -93,11 +93,13 @@ def command(
 def _savings(ledger: Ledger, report: Report, settings: Settings) -> Section:
     from streams.meter.price import Overrides, Pricer, load_overrides
     from streams.outcomes.period import span_of
+    from streams.plans.file import load_plans
     from streams.savings.result import read_savings
     from streams.savings.section import savings_section
 
     overrides = load_overrides(settings.prices_file) if settings.prices_file else Overrides()
-    return savings_section(read_savings(ledger, Pricer.default(overrides), span_of(report.period)))
+    pricer = Pricer.default(overrides)
+    return savings_section(read_savings(ledger, pricer, span_of(report.period), plans=load_plans(settings.plans_file)))
 
 
 def _write(path: Path, text: str) -> Path:

@@ -49,14 +49,18 @@ def command(
     from streams.cli.reach import reach
     from streams.meter.price import Overrides, Pricer, load_overrides
     from streams.outcomes.period import asked_span
+    from streams.plans.file import load_plans
     from streams.savings.result import read_savings
 
     settings = settings_of(config)
+    plans = load_plans(settings.plans_file)
     overrides = load_overrides(settings.prices_file) if settings.prices_file else Overrides()
     with result_only() as say:
         with reach(embedded, settings.clickhouse_url.get_secret_value()) as ledger:
             span = asked_span(ledger, first, last, datetime.now(UTC))
-            found = read_savings(ledger, Pricer.default(overrides), span, margin=margin, evaluator=evaluator)
+            found = read_savings(
+                ledger, Pricer.default(overrides), span, margin=margin, evaluator=evaluator, plans=plans
+            )
         say(one_json(found.as_json()) if as_json else _in_words(found))
 
 
@@ -109,5 +113,6 @@ def _in_words(found: Savings) -> str:
     lines += ["", "The four questions"]
     lines += [f"  {one.question} {one.answer.upper()}. {one.why}" for one in found.questions]
     lines += ["", f"Recommendation: {found.recommendation.kind.upper()}. {found.recommendation.why}"]
+    lines += [f"  {one.in_words()}" for one in found.break_even]
     lines += [f"  first: {one}" for one in found.recommendation.conditions]
     return "\n".join([*lines, "", "Assumptions", *(f"  - {one}" for one in found.assumptions)])
