@@ -4,8 +4,8 @@
 SELECT h.name AS team, max(h.cost) AS spend
 FROM
 (
-    SELECT @team AS name, hour, toFloat64(ifNull(sum(cost_usd), 0)) AS cost FROM intake
-    WHERE outcome = 'call' AND @hours
+    SELECT @team AS name, hour, toFloat64(ifNull(sum(cost_usd), 0)) AS cost FROM spend_by_hour
+    WHERE @hours
     GROUP BY name, hour
 ) AS h
 GROUP BY team

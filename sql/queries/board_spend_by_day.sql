@@ -3,7 +3,7 @@
 -- Order: day, tier
 -- Reads: hours
 SELECT toStartOfDay(hour) AS day, tier, toFloat64(sum(cost_usd)) AS spend
-FROM intake
-WHERE outcome = 'call' AND @hours AND @filter(team, tier, model)
+FROM spend_by_hour
+WHERE @hours AND @filter(team, tier, model)
 GROUP BY day, tier
 ORDER BY day, tier

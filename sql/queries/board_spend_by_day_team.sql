@@ -6,16 +6,16 @@ WITH
     (
         SELECT groupArray(8)(t.name) FROM
         (
-            SELECT @team AS name, sum(cost_usd) AS cost FROM intake
-            WHERE outcome = 'call' AND @hours AND @filter(team, tier, model)
+            SELECT @team AS name, sum(cost_usd) AS cost FROM spend_by_hour
+            WHERE @hours AND @filter(team, tier, model)
             GROUP BY name ORDER BY cost DESC NULLS LAST, name
         ) AS t
     ) AS largest
 SELECT d.day AS day, if(has(largest, d.name), d.name, 'other teams') AS team, toFloat64(sum(d.cost)) AS spend
 FROM
 (
-    SELECT toStartOfDay(hour) AS day, @team AS name, sum(cost_usd) AS cost FROM intake
-    WHERE outcome = 'call' AND @hours AND @filter(team, tier, model)
+    SELECT toStartOfDay(hour) AS day, @team AS name, sum(cost_usd) AS cost FROM spend_by_hour
+    WHERE @hours AND @filter(team, tier, model)
     GROUP BY day, name
 ) AS d
 GROUP BY day, team

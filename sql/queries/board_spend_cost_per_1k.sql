@@ -6,10 +6,10 @@ SELECT m.day AS day, m.tier AS tier, 1000 * toFloat64(sum(m.cost)) / nullIf(sum(
 FROM
 (
     SELECT toStartOfDay(hour) AS day, tier, request_model, sum(cost_usd) AS cost, sum(input_tokens) + sum(output_tokens) AS tokens
-    FROM intake
-    WHERE outcome = 'call' AND @hours AND @filter(team, tier, model)
+    FROM spend_by_hour
+    WHERE @hours AND @filter(team, tier, model)
     GROUP BY day, tier, request_model
-    HAVING count(cost_usd) > 0
+    HAVING sum(calls) > sum(unpriced)
 ) AS m
 GROUP BY day, tier
 ORDER BY day, tier

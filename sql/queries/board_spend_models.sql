@@ -5,10 +5,10 @@
 -- Reads: hours
 SELECT
     request_model AS model, provider_name AS provider, tier, toFloat64(sum(cost_usd)) AS spend,
-    spend / nullIf(sum(spend) OVER (), 0) AS share, count() AS calls, sum(input_tokens) + sum(output_tokens) AS tokens,
-    1000 * spend / nullIf(tokens, 0) AS cost_per_1k, count() - count(cost_usd) AS unpriced
-FROM intake
-WHERE outcome = 'call' AND @hours AND @filter(team, tier, model)
+    spend / nullIf(sum(spend) OVER (), 0) AS share, sum(s.calls) AS calls, sum(input_tokens) + sum(output_tokens) AS tokens,
+    1000 * spend / nullIf(tokens, 0) AS cost_per_1k, sum(s.unpriced) AS unpriced
+FROM spend_by_hour AS s
+WHERE @hours AND @filter(team, tier, model)
 GROUP BY model, provider, tier
 ORDER BY spend DESC NULLS LAST, model, provider, tier
 LIMIT 200

@@ -12,7 +12,7 @@ SELECT
     if(last_month > 0, spend / last_month - 1, NULL) AS change
 FROM
 (
-    SELECT hour, sum(cost_usd) AS spend FROM intake
-    WHERE outcome = 'call' AND hour >= last_first AND hour < now_utc AND @filter(team, tier, model)
+    SELECT hour, sum(cost_usd) AS spend FROM spend_by_hour
+    WHERE hour >= last_first AND hour < now_utc AND @filter(team, tier, model)
     GROUP BY hour
 ) AS h

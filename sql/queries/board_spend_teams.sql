@@ -15,10 +15,10 @@ SELECT
 FROM
 (
     SELECT
-        @team AS name, hour > $__fromTime - INTERVAL 1 HOUR AS inside, sum(cost_usd) AS cost, count() AS rows,
-        count(cost_usd) AS priced, countIf(status != 'ok') AS errors
-    FROM intake
-    WHERE outcome = 'call' AND hour > before - INTERVAL 1 HOUR AND hour < $__toTime AND @filter(team, tier, model)
+        @team AS name, hour > $__fromTime - INTERVAL 1 HOUR AS inside, sum(cost_usd) AS cost, sum(calls) AS rows,
+        sum(calls) - sum(unpriced) AS priced, sum(s.errors) AS errors
+    FROM spend_by_hour AS s
+    WHERE hour > before - INTERVAL 1 HOUR AND hour < $__toTime AND @filter(team, tier, model)
     GROUP BY name, inside
 ) AS h
 GROUP BY team

@@ -3,7 +3,7 @@
 -- Order: spend desc
 -- Reads: hours
 SELECT tier, toFloat64(sum(cost_usd)) AS spend
-FROM intake
-WHERE outcome = 'call' AND @hours AND @filter(team, tier, model)
+FROM spend_by_hour
+WHERE @hours AND @filter(team, tier, model)
 GROUP BY tier
 ORDER BY spend DESC NULLS LAST, tier

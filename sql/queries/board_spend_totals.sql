@@ -15,11 +15,11 @@ SELECT
 FROM
 (
     SELECT
-        hour > $__fromTime - INTERVAL 1 HOUR AS inside, request_model, sum(cost_usd) AS cost, count() AS rows, count(cost_usd) AS priced,
-        countIf(status != 'ok') AS errors, sum(input_tokens) + sum(output_tokens) AS all_tokens,
+        hour > $__fromTime - INTERVAL 1 HOUR AS inside, request_model, sum(cost_usd) AS cost, sum(calls) AS rows, sum(calls) - sum(unpriced) AS priced,
+        sum(s.errors) AS errors, sum(input_tokens) + sum(output_tokens) AS all_tokens,
         -- a model without a price has no cost to divide, and its tokens must not thin out the others'
         if(priced > 0, all_tokens, 0) AS priced_tokens
-    FROM intake
-    WHERE outcome = 'call' AND hour > before - INTERVAL 1 HOUR AND hour < $__toTime AND @filter(team, tier, model)
+    FROM spend_by_hour AS s
+    WHERE hour > before - INTERVAL 1 HOUR AND hour < $__toTime AND @filter(team, tier, model)
     GROUP BY inside, request_model
 ) AS h

@@ -3,7 +3,7 @@
 -- Order: at, tier
 -- Reads: hours
 SELECT $__timeInterval(hour) AS at, tier, toFloat64(sum(cost_usd)) AS spend
-FROM intake
-WHERE outcome = 'call' AND @hours AND @filter(team, tier, model)
+FROM spend_by_hour
+WHERE @hours AND @filter(team, tier, model)
 GROUP BY at, tier
 ORDER BY at, tier
