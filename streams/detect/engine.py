@@ -326,7 +326,7 @@ class Detector:
         due = self._deadlines
         while due and due[0][0] <= minute:
             _, key = heapq.heappop(due)
-            root = self.families.roots.get(key)
+            root = self.families.root(key)
             if root is None:
                 continue
             deadline = silent.deadline(root, self.config)

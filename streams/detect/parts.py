@@ -9,33 +9,24 @@ source.
 
 from __future__ import annotations
 
-import pickle
-import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streams.detect.config import HOUR_MS
 from streams.detect.engine import FLEET, Detector
+from streams.detect.family import Asleep
 from streams.detect.habit import Root, Run
 from streams.detect.incident import Incident
+from streams.detect.packed import pack, unpack
 
 _APART = ("config", "families", "book")
-
-
-def _pack(value: Any) -> bytes:
-    # level 1 takes 40 us an agent and leaves 40 %; level 6 leaves 37 %
-    return zlib.compress(pickle.dumps(value, protocol=5), 1)
-
-
-def _unpack(part: bytes) -> Any:
-    return pickle.loads(zlib.decompress(part))
 
 
 def fleet_part(detector: Detector) -> bytes:
     """All that belongs to no single root agent."""
     kept: dict[str, Any] = {name: value for name, value in detector.__dict__.items() if name not in _APART}
     incidents = [incident for incident in detector.book.open.values() if incident.agent_id == FLEET]
-    return _pack((1, detector.config, kept, incidents, detector.book.pending()))
+    return pack((1, detector.config, kept, incidents, detector.book.pending()))
 
 
 def root_part(detector: Detector, key: str) -> bytes:
@@ -46,12 +37,20 @@ def root_part(detector: Detector, key: str) -> bytes:
         lone = None
     incidents = [incident for incident in detector.book.open.values() if incident.agent_id == key]
     links = [(incident, *detector.book.links(incident)) for incident in incidents]
-    return _pack((root, lone, links))
+    return pack((root, lone, links))
 
 
-def assemble(fleet: bytes, roots: Iterable[bytes]) -> Detector:
-    """A detector from its parts; the order of the roots does not matter."""
-    version, config, kept, incidents, pending = _unpack(fleet)
+def has_open(detector: Detector) -> set[str]:
+    """The root agents with an open incident: their parts must not sleep."""
+    roots = detector.families.roots
+    return {incident.agent_id for incident in detector.book.open.values() if incident.agent_id in roots}
+
+
+def assemble(fleet: bytes, roots: Iterable[bytes], asleep: Mapping[str, Asleep] | None = None) -> Detector:
+    """A detector from its parts; the order of the roots does not matter. `asleep`: root agents without an open
+    incident, by key, that stay packed until they are needed: unpacking 100,000 takes a quarter of a minute.
+    """
+    version, config, kept, incidents, pending = unpack(fleet)
     if version != 1:
         raise ValueError(f"detector state of version {version} cannot be read by version 1")
     detector = Detector(config)
@@ -60,7 +59,8 @@ def assemble(fleet: bytes, roots: Iterable[bytes]) -> Detector:
     for incident in incidents:
         detector.book.link(incident, [], None)
     for part in roots:
-        _add(detector, *_unpack(part))
+        _add(detector, *unpack(part))
+    detector.families.put_to_sleep(asleep or {})
     # runs that were forgotten after their agent's part was taken
     detector.families.forget(detector.hour * HOUR_MS - detector.config.run_idle_ms)
     return detector
@@ -69,11 +69,6 @@ def assemble(fleet: bytes, roots: Iterable[bytes]) -> Detector:
 def _add(
     detector: Detector, root: Root, lone: Run | None, links: list[tuple[Incident, list[Run], tuple[int, int] | None]]
 ) -> None:
-    families = detector.families
-    families.roots[root.key] = root
-    families.runs.update(root.runs)
-    if lone is not None:
-        for name in (lone.owner, *(lone.members or ())):
-            families.lone[name] = lone
+    detector.families.adopt(root, lone)
     for incident, runs, base in links:
         detector.book.link(incident, runs, base)

@@ -7,16 +7,16 @@ checkpoint writes the roots that changed and all of the rest. Bytes are pickles:
 
 from __future__ import annotations
 
-import pickle
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from streams.detect import Detector
-from streams.detect.parts import assemble, fleet_part, root_part
+from streams.detect.family import Asleep
+from streams.detect.packed import pack, unpack
+from streams.detect.parts import assemble, fleet_part, has_open, root_part
 from streams.watch.fold import Watch
 from streams.watch.order import Order
 from streams.watch.record import StepCall
@@ -34,16 +34,6 @@ class Saved:
     steps_offset: int
     recorded_ms: int
     disorder_ms: int
-
-
-def pack(value: Any) -> bytes:
-    """Plain values as compressed bytes."""
-    return zlib.compress(pickle.dumps(value, protocol=5), 1)
-
-
-def unpack(data: bytes) -> Any:
-    """What `pack` packed."""
-    return pickle.loads(zlib.decompress(data))
 
 
 def saved_of(data: bytes) -> Saved:
@@ -72,12 +62,13 @@ def changed_roots(detector: Detector, written: set[str]) -> Iterator[RootState]:
     families = detector.families
     touched = families.touched & families.roots.keys()
     families.touched.clear()
-    gone = written - families.roots.keys()
+    gone = written - families.roots.keys() - families.asleep.keys()
+    busy = has_open(detector)
     for key in sorted(touched):
         root = families.roots[key]
         lone = families.lone.get(key)
         names = [lone.owner, *(lone.members or ())] if lone is not None and lone.root is root else []
-        yield RootState(key, root.last_ms, names, list(root.runs), root.incident is not None, root_part(detector, key))
+        yield RootState(key, root.last_ms, names, list(root.runs), key in busy, root_part(detector, key))
     for key in sorted(gone):
         yield RootState(key, 0, [], [], False, b"")
     written |= touched
@@ -85,15 +76,19 @@ def changed_roots(detector: Detector, written: set[str]) -> Iterator[RootState]:
 
 
 def resumed(rest: Mapping[str, bytes], roots: Iterable[RootState]) -> tuple[Watch, set[str]]:
-    """The watch of a checkpoint, and the keys of the root agents that it has rows of."""
+    """The watch of a checkpoint, and the keys of the root agents that it has rows of. Root agents without an open
+    incident stay packed until they call.
+    """
     written: set[str] = set()
-
-    def parts() -> Iterator[bytes]:
-        for root in roots:
-            written.add(root.key)
-            yield root.state
-
-    detector = assemble(rest["fleet"], parts())
+    awake: list[bytes] = []
+    asleep: dict[str, Asleep] = {}
+    for root in roots:
+        written.add(root.key)
+        if root.open:
+            awake.append(root.state)
+        else:
+            asleep[root.key] = Asleep(root.last_ms, tuple(root.names), tuple(root.runs), root.state)
+    detector = assemble(rest["fleet"], awake, asleep)
     watch = Watch(detector=detector)
     watch.resume(unpack(rest["watch"]))
     return watch, written

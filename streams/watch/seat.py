@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import structlog
 
 from streams.detect import DetectConfig, Signal
+from streams.detect.packed import unpack
 from streams.meter.agent import OutgoingRecord, Sender
 from streams.meter.route import Router
 from streams.metrics import Metrics
@@ -132,7 +133,7 @@ class Seat:
         else:
             await self._restore(saved, start_offset, positions)
             log.info(
-                "watch resumed", partition=self.partition, agents=len(self.watch.detector.families.roots),
+                "watch resumed", partition=self.partition, agents=len(self._written),
                 open=self.watch.open, held=self.order.held, seconds=round(time.monotonic() - began, 3),
             )  # fmt: skip
         self.ready.set()
@@ -143,7 +144,7 @@ class Seat:
             return (rest, *checkpoint.resumed(rest, self._store.read_roots(self.partition)))
 
         rest, self.watch, self._written = await self._ask("watch state", read)
-        self.order.resume(checkpoint.unpack(rest["order"]), checkpoint.held_of(rest), self._now_ms())
+        self.order.resume(unpack(rest["order"]), checkpoint.held_of(rest), self._now_ms())
         self._version = saved.version
         self._resumed_ms = saved.recorded_ms
         self.watch.known = await self._ask(
