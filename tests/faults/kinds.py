@@ -12,13 +12,14 @@ from tests.faults.system import System
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How much is done: the full form of `make test-faults`, or the short one."""
+    """How much is done: the full form of `make test-faults`, the short one, or the least, for CI."""
 
     full: bool
+    least: bool = False
 
     def times(self, short: int, full: int) -> int:
         """How often a fault is injected."""
-        return full if self.full else short
+        return full if self.full else max(1, short // 2) if self.least else short
 
     def seconds(self, short: float, full: float) -> float:
         """How long a fault lasts."""
@@ -27,7 +28,7 @@ class Scale:
     @property
     def rate(self) -> int:
         """Distinct calls a second that the routers send."""
-        return 2500 if self.full else 1000
+        return 2500 if self.full else 300 if self.least else 1000
 
 
 @dataclass(frozen=True, slots=True)
