@@ -10,7 +10,7 @@ from streams.errors import Unavailable
 from streams.replay.watch import Reader
 from streams.watch.told import Progress, Stretch, extent, incidents_of, read_progress
 
-STALL_S = 20.0
+STALL_S = 60.0
 """With no progress for so long nobody watches: a worker whose detection is off, or an old one."""
 
 _INTERVAL_S = 0.1

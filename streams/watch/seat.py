@@ -247,12 +247,11 @@ class Seat:
                     if not self.watch.act(action):
                         log.info("an action changes nothing", incident=action.incident_id, action=action.action)
                 await self._release(self._said_ms)
-            self._next = int(batch.records[-1].offset) + 1
-            self._changed = True
+                await self._write_out()
+                self._next, self._changed = int(record.offset) + 1, True
+                self._metrics.detect_lag.set(max(0, self._now_ms() - self._said_ms) / 1000)
+                await self._in_time()
             self.caught_up = not batch.behind
-            self._metrics.detect_lag.set(max(0, self._now_ms() - self._said_ms) / 1000)
-            await self._write_out()
-            await self._in_time()
 
     async def turn(self) -> None:
         """What time alone brings: calls whose turn has come, quiet periods, running totals, checkpoints."""
