@@ -91,12 +91,14 @@ class Deliverer:
         with self._lock:
             free = [name for name in self._channels if name not in self._busy]  # before the ledger is read
         since = 0 if self._since is None else now_ms - LOOK_BACK_MS
-        self._plan(now_ms, since)
+        urgent = self._plan(now_ms, since)
+        # What has just opened has nothing before it: it goes before the ledger is asked what else is due.
+        started = {name: self._start(name, urgent[name], now_ms) for name in free if name in urgent}
         jobs = self._jobs(now_ms, since)
         self._since = now_ms
-        started = [self._start(name, jobs.get(name, []), now_ms) for name in free]
+        started |= {name: self._start(name, jobs.get(name, []), now_ms) for name in free if name not in urgent}
         deadline = time.monotonic() + WAIT_S
-        for thread in started:
+        for thread in started.values():
             if thread is not None:
                 thread.join(max(0.0, deadline - time.monotonic()))
         self._raise_fault()
@@ -109,14 +111,16 @@ class Deliverer:
 
     # -- planning ------------------------------------------------------------------------------------------------
 
-    def _plan(self, now_ms: int, since_ms: int) -> None:
+    def _plan(self, now_ms: int, since_ms: int) -> dict[str, list[_Job]]:
+        """Decide about new notices; returns what has just opened and is due now, by channel."""
         notices = self._journal.unplanned(since_ms)
         if not notices:
-            return
+            return {}
         # What has just opened was told to nobody: one question less for the most urgent.
-        told = self._journal.told({one.subject for one in notices if one.change != "opened"}, since_ms)
+        told = self._journal.told({new.subject for new in notices if new.change != "opened"}, since_ms)
         follow = [name for name in self._channels if self._reminds(name)]
         rows: list[Delivery] = []
+        urgent: dict[str, list[_Job]] = {}
         for notice in notices:
             heard = told.setdefault(notice.subject, {})
             if SILENCED in notice.labels:
@@ -125,11 +129,13 @@ class Deliverer:
             else:
                 targets = targets_of(notice, self._policies.routes, heard, self._channels.keys(), now_ms, follow)
             for target in targets:
-                rows.append(
-                    Delivery(
-                        notice.id, target.channel, notice.subject, 0, "planned", now_ms, target.due_ms, target.batch
-                    )
+                row = Delivery(
+                    notice.id, target.channel, notice.subject, 0, "planned", now_ms, target.due_ms, target.batch
                 )
+                rows.append(row)
+                if notice.change == "opened" and not target.batch and target.due_ms <= now_ms:
+                    job = _Job(one(notice), (Pending(row, target.due_ms, notice),))
+                    urgent.setdefault(target.channel, []).append(job)
                 before, now = heard.get(target.channel, Told(False)), not target.batch
                 heard[target.channel] = Told(
                     before.at_once or now, before.paged or (now and notice.severity != "ticket")
@@ -141,6 +147,7 @@ class Deliverer:
                 channels=[target.channel for target in targets],
             )  # fmt: skip
         self._journal.write(rows)
+        return urgent
 
     def _reminds(self, channel: str) -> bool:
         return self._channels[channel].remind_ms > 0
