@@ -125,11 +125,12 @@ def filled(store: LedgerStore) -> Filled:
 
 def calls_of(filled: Filled) -> list[dict[str, Any]]:
     """All calls with their rated cost, in the order in which capacity is used."""
+    adjusted = "SELECT id, sum(adjustment_usd) AS sum_usd, count() AS n FROM adjustments GROUP BY id"
     names, rows = filled.database.table(
         "SELECT toUnixTimestamp64Milli(c.time) AS ms, c.provider_name, c.request_model, c.team_id, c.api_key_id, "
         "c.input_tokens + c.output_tokens AS tokens, c.cost_usd AS first_cost, a.sum_usd AS adjusted, a.n AS n "
-        "FROM calls AS c "
-        "LEFT JOIN (SELECT id, sum(adjustment_usd) AS sum_usd, count() AS n FROM adjustments GROUP BY id) AS a ON a.id = c.id ORDER BY c.time, c.incarnation, c.partition, c.offset, c.item"
+        f"FROM calls AS c LEFT JOIN ({adjusted}) AS a ON a.id = c.id "
+        "ORDER BY c.time, c.incarnation, c.partition, c.offset, c.item"
     )
     found = [dict(zip([name.rpartition(".")[2] for name in names], row, strict=True)) for row in rows]
     for one in found:
