@@ -41,7 +41,7 @@ TEXT_MAX: Final = 256
 
 VALUE_MAX: Final = 40
 """Characters kept of a text that cannot be what its field is for: longer than any name, or no number, time or word of
-a fixed list. Enough to recognise it, too little for a prompt."""
+a fixed list. Only when it has no more than one blank: then it is a misspelt word or time, and no prompt."""
 
 CUT: Final = "…"
 """Ends a text that was cut, so that nobody takes it for the whole."""
@@ -236,7 +236,9 @@ def _sketch(text: str) -> str:
 def _short(value: object, most: int = TEXT_MAX) -> object:
     """A scalar as it is, or cut when it is a text of more than `most`; of a container only its kind."""
     if isinstance(value, str):
-        return value if len(value) <= most else value[:VALUE_MAX] + CUT
+        if len(value) <= most and (most == TEXT_MAX or value.count(" ") <= 1):
+            return value
+        return (value[:VALUE_MAX] if len(value[:VALUE_MAX].split()) <= 1 else "") + CUT
     if isinstance(value, (dict, list)):
         return f"<{_kind(value)}>"
     return value

@@ -195,7 +195,9 @@ def _cut(fields: Mapping[str, Any], fix: Fix) -> str:
         if name in own or name not in Call.model_fields:
             continue
         texts = [value, *value, *value.values()] if isinstance(value, dict) else [value]
-        if any(isinstance(text, str) and len(text) == VALUE_MAX + 1 and text.endswith(CUT) for text in texts):
+        if any(
+            isinstance(text, str) and len(text) in {len(CUT), VALUE_MAX + 1} and text.endswith(CUT) for text in texts
+        ):
             return name
         if name == "tags" and isinstance(value, dict) and len(value) == TAGS_MAX:
             return name
