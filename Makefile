@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench test-faults test-crash fuzz fuzz-coverage focus-validator schemas clean
+.PHONY: help setup demo test lint bench test-faults test-crash fuzz fuzz-coverage audit-packages focus-validator schemas clean
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | while IFS='|' read -r name text; do printf '  make %-12s %s\n' "$$name" "$$text"; done
@@ -54,8 +54,13 @@ fuzz-coverage: $(READY) ## libFuzzer on one parser, until stopped: make fuzz-cov
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,fuzz]'
 	@$(BIN)/python -m tests.fuzz.coverage $(ARGS)
 
+audit-packages: ## ask an advisory service about every pinned package (network); fails when it gets no answer
+	@$(PYTHON) -m venv .audit-packages
+	@.audit-packages/bin/python -m pip install --quiet --disable-pip-version-check pip-audit==2.10.1
+	@.audit-packages/bin/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
 schemas: $(READY) ## write the JSON Schemas and tables again from the models
 	@$(BIN)/python -m schemas.generate
 
 clean: ## remove .venv, caches and the demo's data
-	@rm -rf $(VENV) .focus-validator .mypy_cache .ruff_cache .pytest_cache .hypothesis .spendstream
+	@rm -rf $(VENV) .focus-validator .audit-packages .mypy_cache .ruff_cache .pytest_cache .hypothesis .spendstream

@@ -67,13 +67,13 @@ def projections(database: Database) -> list[Projection]:
         FROM (SELECT table, name, query FROM system.projections WHERE database = currentDatabase()) AS p
         LEFT JOIN
         (
-            SELECT table, count() AS parts FROM system.parts WHERE active AND database = currentDatabase()
-            GROUP BY table
+            SELECT table, count() AS parts FROM system.parts
+            WHERE active AND rows > 0 AND database = currentDatabase() GROUP BY table
         ) AS t ON t.table = p.table
         LEFT JOIN
         (
             SELECT table, name, uniqExact(parent_name) AS parts, countIf(is_broken) AS broken
-            FROM system.projection_parts WHERE active AND database = currentDatabase() GROUP BY table, name
+            FROM system.projection_parts WHERE active AND parent_rows > 0 AND database = currentDatabase() GROUP BY table, name
         ) AS q ON q.table = p.table AND q.name = p.name
         ORDER BY p.table, p.name
         """
