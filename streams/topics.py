@@ -22,3 +22,5 @@ CONTROLS = "spendstream.controls"
 
 INCIDENTS = "spendstream.incidents"
 """Every change of an incident, from the watcher; key: `incident_id`."""
+
+ALL = frozenset({CALLS, USAGE, OUTCOMES, STEPS, SIGNALS, CONTROLS, INCIDENTS})

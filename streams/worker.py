@@ -18,7 +18,6 @@ from collections.abc import Callable
 
 import structlog
 
-from streams import topics
 from streams.alert.box import NoticeBox
 from streams.alert.duty import AlertDuty, wall_ms
 from streams.alert.http import IncidentHttp
@@ -36,7 +35,7 @@ from streams.controls.publish import ControlSender
 from streams.duties import Duties, Duty, epoch_ms
 from streams.errors import LedgerError, SpendstreamError, Unavailable
 from streams.http.access import access_of
-from streams.kafka_admin import ensure_topics, topic_spec
+from streams.kafka_admin import ensure_topics
 from streams.kafka_security import client_options
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
@@ -56,6 +55,7 @@ from streams.rating.watch import PriceWatch
 from streams.repair.http import RepairRoutes
 from streams.repair.orders import open_orders
 from streams.savings.duty import SavingsDuty
+from streams.topics_made import topics_made
 from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
 from streams.usage.room import UsageRoom
@@ -65,17 +65,6 @@ from streams.watch.tell import StepTeller
 
 log = structlog.get_logger("spendstream.worker")
 
-CALLS_RECORD_BYTES = 8 << 20
-"""Kafka's default of 1 MB would refuse at the router what the meter rejects with a reason (above 4 MiB) or counts."""
-
-USAGE_RETENTION_MS = 24 * 3600 * 1000
-"""Usage is said again after a restart and the ledger has it all: a day is for readers of the topic."""
-
-STEPS_RETENTION_MS = 6 * 3600 * 1000
-"""The watcher's checkpoints are minutes old at most; what the topic no longer has is read from the ledger."""
-
-INCIDENTS_RETENTION_MS = 30 * 24 * 3600 * 1000
-"""For readers of the topics; the ledger keeps them all."""
 
 _GC_THRESHOLDS = (100_000, 20, 100)
 """A call makes a few dozen objects and no cycle; with Python's default thresholds the collector takes a fifth of the
@@ -230,44 +219,7 @@ class Worker:
         if applied:
             log.info("ledger migrated", to=applied[-1].number)
         await asyncio.to_thread(apply_retention, self.database, settings.retention_days)
-        report = await ensure_topics(
-            settings.broker_url,
-            [
-                topic_spec(
-                    topics.CALLS,
-                    settings.partitions,
-                    replication_factor=settings.replication,
-                    retention_ms=int(settings.calls_retention_hours * 3_600_000),
-                    log_append_time=True,
-                    max_message_bytes=CALLS_RECORD_BYTES,
-                ),
-                topic_spec(
-                    topics.USAGE,
-                    settings.partitions,
-                    replication_factor=settings.replication,
-                    retention_ms=USAGE_RETENTION_MS,
-                ),
-                topic_spec(
-                    topics.STEPS,
-                    settings.detect_partitions,
-                    replication_factor=settings.replication,
-                    retention_ms=STEPS_RETENTION_MS,
-                ),
-                *(
-                    topic_spec(name, 1, replication_factor=settings.replication, retention_ms=INCIDENTS_RETENTION_MS)
-                    for name in (topics.SIGNALS, topics.INCIDENTS)
-                ),
-                topic_spec(topics.CONTROLS, 1, replication_factor=settings.replication, compact=True),
-                topic_spec(
-                    topics.OUTCOMES,
-                    settings.partitions,
-                    replication_factor=settings.replication,
-                    retention_ms=int(settings.calls_retention_hours * 3_600_000),
-                    log_append_time=True,
-                ),
-            ],
-            **client_options(settings),
-        )
+        report = await ensure_topics(settings.broker_url, topics_made(settings), **client_options(settings))
         for difference in report.differences:
             log.warning("topic differs", difference=difference)
         self.http_address = await self._http.start(settings.http_host, settings.http_port)

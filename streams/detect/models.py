@@ -1,4 +1,4 @@
-"""The only module that imports river: what is learned, per agent and for the fleet.
+"""What is learned, per agent and for the fleet; the detector's only module that imports river.
 
 Contract: pure state, no clock; pickles resume bit-identically. Levels are in bits (log2 of one plus the hour's
 maximum), so a standard deviation of one is a doubling.

@@ -19,7 +19,9 @@ from aiokafka.errors import KafkaError
 from streams import topics
 from streams.config import Settings
 from streams.doctor.finding import Finding, Level
+from streams.kafka_admin import TopicSpec
 from streams.kafka_security import why
+from streams.topics_made import topics_made
 
 PATIENCE_S = 15.0
 NEWEST_S = 3.0
@@ -100,17 +102,17 @@ def judge(bootstrap: str, broker: Broker | str, settings: Settings, now_ms: int)
         todo = "start Kafka, or set SPENDSTREAM_BROKER_URL to where it listens (host:port as seen from here)"
         return [Finding("broker", "fail", f"{bootstrap}: {broker}", todo)]
     findings = [Finding("broker", "ok", f"{bootstrap} answers, {_plural(broker.brokers, 'broker')}")]
-    for name in (topics.CALLS, topics.USAGE):
-        findings += judge_topic(name, broker.topics.get(name), settings)
+    for wanted in topics_made(settings):
+        findings += judge_topic(wanted, broker.topics.get(wanted.name), settings)
     findings += judge_group(settings.group_id, broker.group, sum(broker.end.values()))
     if broker.newest_ms is not None:
         findings.append(judge_clock(broker.newest_ms, now_ms))
     return findings
 
 
-def judge_topic(name: str, topic: Topic | None, settings: Settings) -> list[Finding]:
+def judge_topic(wanted: TopicSpec, topic: Topic | None, settings: Settings) -> list[Finding]:
     """Partitions, replicas and the settings that decide what can be lost."""
-    check = f"topic {name}"
+    check = f"topic {wanted.name}"
     if topic is None:
         return [Finding(check, "fail", "does not exist", "start a worker: it makes its topics, and stamps them right")]
     findings = []
@@ -123,11 +125,9 @@ def judge_topic(name: str, topic: Topic | None, settings: Settings) -> list[Find
     if topic.replicas < settings.replication:
         what = f"{_plural(topic.replicas, 'replica')}, {settings.replication} wanted"
         findings.append(Finding(check, "warn", what, "raise it with kafka-reassign-partitions"))
-    if topic.partitions != settings.partitions:
-        what = f"{topic.partitions} partitions, SPENDSTREAM_PARTITIONS says {settings.partitions}"
-        todo = "set SPENDSTREAM_PARTITIONS to what is there; changing the topic moves runs to other partitions"
-        findings.append(Finding(check, "warn", what, todo))
-    findings += _judge_config(check, topic, settings)
+    if topic.partitions != wanted.partitions:
+        findings.append(_other_partitions(check, topic, wanted.partitions))
+    findings += _judge_config(check, topic, wanted, settings)
     if not findings:
         kept = topic.config.get("retention.ms", "")
         known = f", kept {_hours(int(kept))}" if kept else ""
@@ -136,26 +136,45 @@ def judge_topic(name: str, topic: Topic | None, settings: Settings) -> list[Find
     return findings
 
 
-def _judge_config(check: str, topic: Topic, settings: Settings) -> list[Finding]:
+def _other_partitions(check: str, topic: Topic, wanted: int) -> Finding:
+    if topic.name in (topics.CALLS, topics.USAGE, topics.OUTCOMES):
+        what = f"{topic.partitions} partitions, SPENDSTREAM_PARTITIONS says {wanted}"
+        todo = "set SPENDSTREAM_PARTITIONS to what is there; changing the topic moves runs to other partitions"
+    elif topic.name == topics.STEPS:
+        what = f"{topic.partitions} partitions, SPENDSTREAM_DETECT_PARTITIONS says {wanted}"
+        todo = "set SPENDSTREAM_DETECT_PARTITIONS to what is there"
+    else:
+        what = f"{topic.partitions} partitions, {wanted} wanted"
+        todo = "make the topic again: the order of what it tells is that of one partition"
+    return Finding(check, "warn", what, todo)
+
+
+def _judge_config(check: str, topic: Topic, wanted: TopicSpec, settings: Settings) -> list[Finding]:
     def change(name: str, value: object) -> str:
         return f"kafka-configs.sh --alter --entity-type topics --entity-name {topic.name} --add-config {name}={value}"
 
     findings = []
     config = topic.config
-    if "compact" in config.get("cleanup.policy", "delete"):
-        what = "compacted: the broker drops calls that share a key before they are metered"
+    compacted = "compact" in config.get("cleanup.policy", "delete")
+    if wanted.config["cleanup.policy"] == "compact":
+        if config and not compacted:
+            what = "not compacted: a control that stands longer than the topic keeps records is forgotten by routers"
+            findings.append(Finding(check, "warn", what, change("cleanup.policy", "compact")))
+        return findings
+    if compacted:
+        what = "compacted: the broker drops records that share a key before they are read"
         findings.append(Finding(check, "fail", what, change("cleanup.policy", "delete")))
     if topic.name != topics.CALLS:
         return findings
     if config.get("message.timestamp.type", "LogAppendTime") != "LogAppendTime":
         what = "records carry their sender's clock (CreateTime), so a wrong one can refuse or date calls wrongly"
         findings.append(Finding(check, "warn", what, change("message.timestamp.type", "LogAppendTime")))
-    wanted = int(settings.calls_retention_hours * 3_600_000)
+    enough = int(settings.calls_retention_hours * 3_600_000)
     kept = int(config.get("retention.ms", "-1"))
-    if 0 <= kept < wanted:
-        level: Level = "fail" if kept < min(DAY_MS, wanted) else "warn"
-        what = f"kept {_hours(kept)}, {_hours(wanted)} wanted: an outage longer than that loses calls"
-        findings.append(Finding(check, level, what, change("retention.ms", wanted)))
+    if 0 <= kept < enough:
+        level: Level = "fail" if kept < min(DAY_MS, enough) else "warn"
+        what = f"kept {_hours(kept)}, {_hours(enough)} wanted: an outage longer than that loses calls"
+        findings.append(Finding(check, level, what, change("retention.ms", enough)))
     return findings
 
 
@@ -188,7 +207,7 @@ def judge_clock(newest_ms: int, now_ms: int) -> Finding:
 
 
 async def _topics(admin: AIOKafkaAdminClient) -> dict[str, Topic]:
-    names = sorted({topics.CALLS, topics.USAGE} & set(await admin.list_topics()))
+    names = sorted(topics.ALL & set(await admin.list_topics()))
     found = {}
     for topic in await admin.describe_topics(names) if names else ():
         parts = topic["partitions"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,12 +14,15 @@ from streams.config import load_settings
 from streams.doctor import broker, ledger, local, worker
 from streams.doctor.broker import Broker, Group, Topic
 from streams.doctor.finding import Finding, Level, failed
+from streams.kafka_admin import TopicSpec
 from streams.ledger.migrate import Migration
 from streams.meter.price.book import BookInfo
+from streams.topics_made import topics_made
 
 SETTINGS = load_settings({})
 GOOD = {"cleanup.policy": "delete", "message.timestamp.type": "LogAppendTime", "retention.ms": "604800000"}
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CALLS, USAGE, OUTCOMES, STEPS, SIGNALS, INCIDENTS, CONTROLS = topics_made(SETTINGS)
 
 
 def levels(findings: Sequence[Finding]) -> list[Level]:
@@ -54,14 +58,35 @@ def test_a_finding_that_is_not_ok_must_say_what_to_do() -> None:
     ],
 )
 def test_topics(topic: Topic | None, level: Level, says: str) -> None:
-    [finding] = broker.judge_topic(topics.CALLS, topic, SETTINGS)
+    [finding] = broker.judge_topic(CALLS, topic, SETTINGS)
     assert levels([finding]) == [level]
     assert says in finding.what
 
 
 def test_replicas_that_are_wanted() -> None:
-    [finding] = broker.judge_topic(topics.CALLS, calls(), SETTINGS.model_copy(update={"replication": 3}))
+    [finding] = broker.judge_topic(CALLS, calls(), SETTINGS.model_copy(update={"replication": 3}))
     assert (finding.level, finding.what) == ("warn", "1 replica, 3 wanted")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fields", "level", "says"),
+    [
+        (STEPS, {"partitions": 1}, "ok", "1 partition"),
+        (STEPS, {"partitions": 3}, "warn", "3 partitions, SPENDSTREAM_DETECT_PARTITIONS says 1"),
+        (INCIDENTS, {"partitions": 2}, "warn", "2 partitions, 1 wanted"),
+        (CONTROLS, {"partitions": 1, "config": {"cleanup.policy": "compact"}}, "ok", "1 partition"),
+        (CONTROLS, {"partitions": 1, "config": {"cleanup.policy": "delete"}}, "warn", "not compacted"),
+        (OUTCOMES, {"config": {"cleanup.policy": "compact"}}, "fail", "compacted"),
+    ],
+)
+def test_topics_of_the_watcher_and_of_others(
+    wanted: TopicSpec, fields: dict[str, Any], level: Level, says: str
+) -> None:
+    filled: dict[str, Any] = {"name": wanted.name, "partitions": 4, "replicas": 1, "config": {}, **fields}
+    topic = Topic(**filled)
+    [finding] = broker.judge_topic(wanted, topic, SETTINGS)
+    assert levels([finding]) == [level]
+    assert says in finding.what
 
 
 @pytest.mark.parametrize(
@@ -96,10 +121,11 @@ def test_a_broker_that_does_not_answer_is_one_finding() -> None:
 
 
 def test_a_broker_in_order() -> None:
-    usage = Topic(topics.USAGE, 4, 1)
     group = Group("Stable", 1, {topics.CALLS: 0})
-    facts = Broker(3, {topics.CALLS: calls(), topics.USAGE: usage}, group, {0: 0}, {0: 9}, 1_000)
-    assert levels(broker.judge("kafka:9092", facts, SETTINGS, 2_000)) == ["ok"] * 5
+    there = {spec.name: Topic(spec.name, spec.partitions, 1) for spec in topics_made(SETTINGS)}
+    assert set(there) == topics.ALL
+    facts = Broker(3, there | {topics.CALLS: calls()}, group, {0: 0}, {0: 9}, 1_000)
+    assert levels(broker.judge("kafka:9092", facts, SETTINGS, 2_000)) == ["ok"] * 10
 
 
 @pytest.mark.parametrize(
