@@ -280,6 +280,24 @@ class LedgerStore:
             )
         ]
 
+    def cells_ahead(self, partition: int, limit_ms: int, most: int) -> tuple[list[CellKey], int]:
+        """Cells of a partition's calls after `limit_ms`, at most `most`; and the newest time, epoch ms, up to it."""
+        keys = [
+            CellKey(str(agent), str(tier), int(second))
+            for agent, tier, second in self.database.rows(
+                "SELECT DISTINCT agent_id, tier, toUnixTimestamp(toDateTime(time)) FROM intake "
+                "WHERE partition = {p:UInt32} AND outcome = 'call' AND time > fromUnixTimestamp64Milli({ms:Int64}) "
+                "LIMIT {most:UInt32}",
+                {"p": partition, "ms": limit_ms, "most": most},
+            )
+        ]
+        [[newest]] = self.database.rows(
+            "SELECT max(time) FROM intake "
+            "WHERE partition = {p:UInt32} AND outcome = 'call' AND time <= fromUnixTimestamp64Milli({ms:Int64})",
+            {"p": partition, "ms": limit_ms},
+        )
+        return keys, max(0, _ms(newest))
+
     def cell_totals(self, partition: int, keys: Sequence[CellKey]) -> npt.NDArray[np.int64]:
         """Totals of cells from the ledger, shape (cells, len(MEASURES)), in the order of `keys`."""
         totals = np.zeros((len(keys), len(MEASURES)), dtype=np.int64)

@@ -26,10 +26,16 @@ from streams.meter.decode import decode
 from streams.meter.dedupe import IdentityWindow, identities
 from streams.meter.rows import GAP, Refused
 from streams.meter.steps import PartitionMeter
-from streams.meter.sums import CellKey, Cells
+from streams.meter.sums import CellKey, Cells, Touched
 from streams.transport import Consumer
 
 _MOST_UNCOMMITTED = 500_000
+
+_AHEAD_MS = 3_600_000
+"""So far ahead of its record a call's time may be and still count as the present: clocks and zones are often wrong."""
+
+_FEW_CELLS = 10_000
+"""More calls than this are not ahead by mistake: a replay's, or a simulation's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +102,7 @@ async def take_over(
     if recent.id:
         window.admit(identities(recent.source, recent.id), recent.time_ms)
     window.forget_below(recent.complete_from_minute)
-    # Nothing newer than the newest call is in the ledger, so cells after it start from zero in memory.
-    cells = Cells(usage_cells, cold_below=newest_ms // 1000 + 1 if newest_ms else 0)
+    cells = await _cells(store, partition, position, usage_cells)
     repeat: list[CellKey] = []
     if position is not None and not other_log:
         # Commits are a second apart, so far fewer calls than this are uncommitted; a group without a commit (a new
@@ -109,6 +114,23 @@ async def take_over(
     if reread is not None and not other_log and len(reread.rejects):
         meter.known_rejects = reread.rejects
     return Taken(meter, start, repeat, note)
+
+
+async def _cells(store: LedgerStore, partition: int, position: Position | None, capacity: int) -> Cells:
+    """Nothing newer than the newest call is in the ledger, so cells after it start from zero in memory.
+
+    A call that is ahead of its time, as one of a router with a wrong clock, is not that newest one: until time has
+    caught up with it, a day perhaps, each flush would ask the ledger. The few cells of such calls are read instead.
+    """
+    newest_ms = position.newest_ms if position else 0
+    if position is not None and newest_ms > (limit_ms := position.witness.arrived_at_ms + _AHEAD_MS):
+        keys, below_ms = await asyncio.to_thread(store.cells_ahead, partition, limit_ms, _FEW_CELLS + 1)
+        if len(keys) <= _FEW_CELLS:
+            ahead = Touched.of(keys, await asyncio.to_thread(store.cell_totals, partition, keys))
+            cells = Cells(capacity, cold_below=below_ms // 1000 + 1 if below_ms else 0)
+            cells.add([key.agent_id for key in keys], ahead.tier, ahead.second, ahead.totals)
+            return cells
+    return Cells(capacity, cold_below=newest_ms // 1000 + 1 if newest_ms else 0)
 
 
 async def _other_log(consumer: Consumer, tp: TP, position: Position, first: int, end: int) -> str:

@@ -13,6 +13,7 @@ from faust.types import TP
 from streams import topics
 from streams.ledger.store import LedgerStore
 from streams.meter.rows import CALL, DUPLICATE, ledger_table
+from streams.meter.steps import measures
 from streams.meter.sums import CellKey
 from streams.meter.takeover import Taken, take_over
 from streams.transport import Consumer
@@ -86,6 +87,25 @@ def starts(store: LedgerStore) -> list[Any]:
 
 def counted(store: LedgerStore) -> list[str]:
     return [row[0] for row in store.database.rows("SELECT id FROM calls ORDER BY id")]
+
+
+def test_a_call_a_day_ahead_makes_no_day_of_questions_to_the_ledger(store: LedgerStore, steps: Steps) -> None:
+    """Cells up to the newest call are asked of the ledger; one call of a wrong clock must not make that a day."""
+    ahead = BASE_MS + 23 * 3_600_000
+    calls = [call("a"), call("b", time=ahead), call("c", time=ahead), call("d", time=BASE_MS + 5000)]
+    log = Log(store, steps, [record(value(one), at, timestamp=BASE_MS + at) for at, one in enumerate(calls)])
+    log.consume(log.take())
+    later = [call("e", time=BASE_MS + 6000), call("f", time=ahead), call("g", time=BASE_MS)]
+    log.records = [*log.records, *(record(value(one), 4 + n, timestamp=BASE_MS + 10) for n, one in enumerate(later))]
+    taken = log.take()
+    assert taken.meter.cells.cold_below == (BASE_MS + 5000) // 1000 + 1
+    taken_batch = batch(log.records[4:], 4)
+    touched = taken.meter.cells.add(*measures(steps.run(taken.meter, taken_batch)))
+    assert [key.second for key in touched.cold] == [BASE_MS // 1000], "what is older is asked of the ledger, as ever"
+    assert dict(zip((key.second for key in touched.keys), touched.totals[:, 0].tolist(), strict=True)) == {
+        (BASE_MS + 6000) // 1000: 1,
+        ahead // 1000: 3,
+    }
 
 
 def test_the_first_owner_begins_at_the_logs_beginning(log: Log) -> None:
