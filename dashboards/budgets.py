@@ -52,25 +52,27 @@ def budgets() -> dashboard.Dashboard:
             (
                 "", 12,
                 [
-                    (7, ranking("Most used", "budget_used",
+                    (9, ranking("Most used", "budget_used",
                         "The budgets that are used most. If a bar is longer than the month is old, the budget will"
-                        " not last: see its forecast beside.")),
-                    (17, listing("Budgets", "budgets",
-                        "Every budget: spent, left, the forecast to the period's end with its 80 % interval, and when"
-                        " it is exhausted. pace 1 is even. If low is above amount, it will most likely break.",
-                        links={"team": TO_TEAM}, colours={"used": USED, "left": BELOW_ZERO, "pace": PACE},
-                        widths={"budget": 150, "value": 110, "period": 75, "kind": 60, "team": 100, "burning": 80,
-                                "used": 75, "pace": 70, "amount": 100, "spent": 100, "left": 100, "forecast": 100,
-                                "low": 100, "high": 100})),
+                        " not last: see its forecast below.", long_names=True)),
+                    (15, listing("What happened", "budget_events",
+                        "Thresholds crossed, burn alerts on and off, forecasts that broke the amount. If an event is"
+                        " missing from your channel, see who was told on the board Runaways or with `spendstream"
+                        " alerts`.",
+                        widths={"budget": 110, "value": 100, "event": 80, "mark": 60, "severity": 75, "spent": 90,
+                                "amount": 90, "at": 165})),
                 ],
             ),
             (
-                "", 9,
+                "", 11,
                 [
-                    (24, listing("What happened", "budget_events",
-                        "Thresholds crossed, burn alerts on and off, forecasts that broke the amount. If an event is"
-                        " missing from your channel, see who was told on the board Runaways or with `spendstream"
-                        " alerts`.", widths={"budget": 150, "value": 110, "event": 80, "mark": 65, "severity": 80})),
+                    (24, listing("Budgets", "budgets",
+                        "Every budget: spent, left, the forecast to the period's end with its 80 % interval, and when"
+                        " it is exhausted. pace 100 % is even. If low is above amount, it will most likely break.",
+                        links={"team": TO_TEAM}, colours={"used": USED, "left": BELOW_ZERO, "pace": PACE},
+                        widths={"budget": 140, "value": 110, "period": 70, "kind": 55, "team": 100, "burning": 80,
+                                "used": 75, "pace": 70, "amount": 95, "spent": 95, "left": 95, "forecast": 95,
+                                "low": 95, "high": 95, "exhausted": 165, "unpriced": 85})),
                 ],
             ),
             (
@@ -98,13 +100,15 @@ def budgets() -> dashboard.Dashboard:
             (
                 "", 9,
                 [
-                    (10, series("Cost by plan", "plan_cost",
+                    (9, series("Cost by plan", "plan_cost",
                         "Cost by day of use. Idle capacity stands on the last day of its period. If (no plan) is most"
                         " of it, ask what of it a plan could carry.", stacked=True, bars=True, interval="1d")),
-                    (14, listing("Break-even by tier", "plan_tiers",
+                    (15, listing("Break-even by tier", "plan_tiers",
                         "Each plan by tier: what its calls cost, what they would cost by list price, and from how many"
                         " tokens or calls a period the fee pays. If saved is red, that tier is better paid by token.",
-                        colours={"saved": BELOW_ZERO})),
+                        colours={"saved": BELOW_ZERO},
+                        widths={"tier": 85, "calls": 90, "tokens": 125, "list": 100, "cost": 100, "saved": 90,
+                                "break_even": 130})),
                 ],
             ),
             (
@@ -114,12 +118,13 @@ def budgets() -> dashboard.Dashboard:
                         "Capacity, use, overage and idle capacity of each period, in the plan's own unit. If taken is"
                         " below break_even, list prices would have been cheaper.",
                         colours={"used": USED, "saved": BELOW_ZERO},
-                        widths={"plan": 140, "kind": 90, "unit": 70, "capacity": 120, "taken": 120, "beyond": 110,
-                                "break_even": 120})),
+                        widths={"starts": 95, "kind": 90, "unit": 60, "used": 75, "capacity": 115, "taken": 115,
+                                "beyond": 95, "break_even": 115, "fee": 90, "idle": 90, "overage": 90, "total": 90,
+                                "list": 90, "saved": 90, "unpriced": 80})),
                 ],
             ),
             (
-                "Closed months", 8,
+                "Closed months", 6,
                 [
                     (24, listing("Closed months", "closings",
                         "Months whose figures are frozen, with the corrections of earlier months that counted in them."

@@ -9,7 +9,7 @@ from dashboards.kit import Link, board, choice, listing, number, place, series
 
 UID = "spendstream-outcomes"
 TO_AGENT = Link("spendstream-team", "Agent ${__value.text}", "agent", "agent", ("datasource",))
-RATES = {"success": 90, "low": 80, "high": 80, "judged": 85, "tier": 85}
+RATES = {"success": 85, "low": 75, "high": 75, "judged": 75, "tier": 80, "cost_per_success": 135, "spend": 95}
 
 
 def outcomes() -> dashboard.Dashboard:
@@ -81,7 +81,8 @@ def outcomes() -> dashboard.Dashboard:
                 [
                     (24, listing("Mix", "mix",
                         "Calls and spend by task class and tier. If routine work stands on frontier, that is where to"
-                        " look first; `spendstream savings` says what it would save, as a range.")),
+                        " look first; `spendstream savings` says what it would save, as a range.",
+                        widths={"call_share": 100, "spend_share": 110})),
                 ],
             ),
             (
@@ -92,7 +93,9 @@ def outcomes() -> dashboard.Dashboard:
                         " the rule that sends up has changed.", interval="1h", below=True)),
                     (15, listing("Why", "escalation_reasons",
                         "Reasons and policies of escalations, the dearest first. If one dominates, its rule deserves a"
-                        " look; the calls stand on the board Audit.")),
+                        " look; the calls stand on the board Audit.",
+                        widths={"from_tier": 85, "to_tier": 80, "calls": 75, "agents": 70, "runs": 70, "spend": 95,
+                                "newest": 165})),
                 ],
             ),
         ],

@@ -14,14 +14,19 @@ TO_RUN = Link("spendstream-audit", "Every call of ${__value.text}", "run", "run"
 TO_INCIDENT = Link(UID, "Only this runaway", "incident", "incident", ("datasource",))
 LINKS = {"agent": TO_AGENT, "run": TO_RUN, "incident": TO_INCIDENT}
 NARROW = {
-    "severity": 80,
+    "severity": 75,
     "kind": 110,
-    "team": 105,
-    "agent": 150,
-    "run": 130,
-    "calls": 75,
-    "lasted": 85,
-    "incident": 190,
+    "team": 95,
+    "agent": 125,
+    "run": 105,
+    "cost": 80,
+    "before_open": 95,
+    "calls": 60,
+    "lasted": 80,
+    "reopened": 80,
+    "opened": 160,
+    "taken": 195,
+    "incident": 175,
 }
 
 
@@ -69,7 +74,7 @@ def runaways() -> dashboard.Dashboard:
                     (24, listing("Open runaways", "incidents_open",
                         "Open ones, those that page first, then the dearest. If evidence does not convince you, follow"
                         " the run to its calls; if it does, stop the run at its router.",
-                        links=LINKS | {"team": TO_TEAM}, widths=NARROW | {"acknowledged_by": 130})),
+                        links=LINKS | {"team": TO_TEAM}, widths=NARROW)),
                 ],
             ),
             (
@@ -89,23 +94,29 @@ def runaways() -> dashboard.Dashboard:
                     (24, listing("Changes", "incident_history",
                         "Every change of the chosen incident, or of all: opened, escalated, acknowledged, resolved. If"
                         " one was reopened again and again, its cause is still there.",
-                        links=LINKS, widths=NARROW | {"change": 105, "by": 110})),
+                        links=LINKS, widths=NARROW | {"change": 105, "by": 110, "reason": 180})),
                 ],
             ),
             (
-                "What was done", 9,
+                "What was done", 8,
                 [
-                    (12, listing("What routers are told", "controls",
+                    (24, listing("What routers are told", "controls",
                         "Controls in force. If a runaway still spends though it is blocked here, its router does not"
                         " ask (docs/controls.md), or the mode is observe.",
                         links={"incident": TO_INCIDENT},
-                        widths={"mode": 80, "action": 80, "scope": 70, "per_minute": 95, "incident": 150})),
-                    (12, listing("Who was told", "incident_notices",
+                        widths={"mode": 80, "action": 80, "scope": 65, "subject": 170, "per_minute": 95, "by": 170,
+                                "incident": 165})),
+                ],
+            ),
+            (
+                "", 8,
+                [
+                    (24, listing("Who was told", "incident_notices",
                         "Notices of runaways and what became of each at each channel. If state is failed or given_up,"
                         " mend the channel; if channel is empty, no route of the policies matched.",
                         links={"incident": TO_INCIDENT},
-                        widths={"severity": 80, "change": 95, "channel": 110, "state": 90, "attempts": 85,
-                                "incident": 150})),
+                        widths={"severity": 75, "change": 95, "channel": 110, "state": 110, "attempts": 80,
+                                "error": 200, "incident": 165})),
                 ],
             ),
             (
@@ -121,9 +132,10 @@ def runaways() -> dashboard.Dashboard:
                 "", 9,
                 [
                     (24, listing("Signals", "signals",
-                        "Limits that were crossed, whether or not they opened a runaway; score 1 is at the limit. If"
-                        " many stand near 1 and are no runaways, the limit is low for that agent.",
-                        links={"agent": TO_AGENT, "run": TO_RUN}, widths={"kind": 110, "score": 75})),
+                        "Limits that were crossed, whether or not they opened a runaway; score 100 % is at the limit."
+                        " If many stand near 100 % and are no runaways, the limit is low for that agent.",
+                        links={"agent": TO_AGENT, "run": TO_RUN},
+                        widths={"kind": 110, "score": 80, "agent": 190, "run": 170})),
                 ],
             ),
         ],

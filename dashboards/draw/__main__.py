@@ -1,5 +1,5 @@
-"""Pictures of all boards: `python -m dashboards.draw OUT [light]`. Needs node, npm and chromium; for people, not for
-tests.
+"""Pictures of boards: `python -m dashboards.draw OUT [light] [BOARD ...]`, all of them if none is named. Needs node,
+npm and chromium; for people, not for tests.
 
 Real results of the boards' queries on a made-up ledger, drawn by Grafana's own components (`@grafana/ui`). What is
 Grafana's and not theirs (layout, alignment of bars, the newer table) is imitated: look for wrong units, cut columns
@@ -92,7 +92,7 @@ def _wide(rows: list[dict[str, Any]], units: dict[str, str]) -> list[dict[str, A
 
 def _field(name: str, unit: str, values: list[Any]) -> dict[str, Any]:
     if unit == "time":
-        values = [_ms(datetime.fromisoformat(value).replace(tzinfo=UTC)) for value in values]
+        values = [value and _ms(datetime.fromisoformat(value).replace(tzinfo=UTC)) for value in values]
     elif unit not in {"text", "label"}:
         values = [None if value is None else float(value) for value in values]
     kind = {"time": "time", "text": "string", "label": "string"}.get(unit, "number")
@@ -103,8 +103,8 @@ def _ms(when: datetime) -> int:
     return round(when.timestamp() * 1000)
 
 
-def main(out: Path, mode: str) -> None:
-    """Write OUT/<board>.png for every board."""
+def main(out: Path, mode: str, chosen: list[str]) -> None:
+    """Write OUT/<board>.png for every board that is chosen."""
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
@@ -118,6 +118,8 @@ def main(out: Path, mode: str) -> None:
             fill(database, Sample(end=NOW, calls=1_000_000, days=75, agents=400, hostile=False))
         with closing(EngineLedger(work / "ledger")) as ledger:
             for name, board in read().boards.items():
+                if chosen and name not in chosen:
+                    continue
                 data = json.dumps(told(ledger, board)).replace("</", "<\\/")
                 page = work / "page.html"
                 page.write_text(
@@ -139,4 +141,5 @@ def _run(*command: str, at: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "dark")
+    names = sys.argv[2:]
+    main(Path(sys.argv[1]), "light" if "light" in names else "dark", [name for name in names if name != "light"])

@@ -4,8 +4,8 @@
 -- Reads: agents
 WITH b AS
 (
-    SELECT agent_id, $__timeInterval(time) AS at, sum(cost_usd) AS cost FROM intake
-    WHERE outcome = 'call' AND $__timeFilter_ms(time) AND @filter(team, tier, model, agent)
+    SELECT agent_id, $__timeInterval(time) AS at, sum(rated_cost_usd) AS cost FROM rated_calls
+    WHERE @hours AND $__timeFilter_ms(time) AND @filter(team, tier, model, agent)
     GROUP BY agent_id, at
 )
 SELECT b.at AS at, if(t.agent_id = '', 'other agents', t.agent_id) AS agent, toFloat64(sum(b.cost)) AS spend

@@ -5,11 +5,11 @@
 -- Order: at desc
 -- Reads: agents
 SELECT
-    time AS at, run_id AS run, agent_id AS agent, request_model AS model, toFloat64(cost_usd) AS cost,
+    time AS at, run_id AS run, agent_id AS agent, request_model AS model, toFloat64(rated_cost_usd) AS cost,
     input_tokens AS input, cache_read_input_tokens AS cached, output_tokens AS output, status, decision, policy_id AS policy,
-    escalated_from, tier, route_reason AS reason, price_status AS price, attempt, latency_ms AS latency, id,
+    escalated_from, tier, route_reason AS reason, rated_price_status AS price, attempt, latency_ms AS latency, id,
     concat(toString(incarnation), '/', toString(partition), '/', toString(offset), '/', toString(item)) AS place
-FROM intake
-WHERE outcome = 'call' AND $__timeFilter_ms(time) AND @filter(team, agent, run)
+FROM rated_calls
+WHERE @hours AND $__timeFilter_ms(time) AND @filter(team, agent, run)
 ORDER BY at DESC, id
 LIMIT 1000

@@ -5,8 +5,8 @@
 -- Reads: agents
 SELECT
     time AS at, @team AS team, agent_id AS agent, run_id AS run, escalated_from AS from_tier, tier AS to_tier, request_model AS model,
-    route_reason AS reason, policy_id AS policy, toFloat64(cost_usd) AS cost
-FROM intake
-WHERE outcome = 'call' AND escalated_from != '' AND $__timeFilter_ms(time) AND @filter(team, agent, run)
+    route_reason AS reason, policy_id AS policy, toFloat64(rated_cost_usd) AS cost
+FROM rated_calls
+WHERE escalated_from != '' AND @hours AND $__timeFilter_ms(time) AND @filter(team, agent, run)
 ORDER BY at DESC, agent
 LIMIT 200

@@ -3,8 +3,8 @@
 -- seconds (seconds).
 -- Reads: agents
 SELECT
-    count() AS calls, toFloat64(sum(cost_usd)) AS spend, sum(input_tokens) + sum(output_tokens) AS tokens, uniq(agent_id) AS agents,
-    countIf(escalated_from != '') AS escalated, countIf(decision = 'deny') AS denied, count() - count(cost_usd) AS unpriced,
+    count() AS calls, toFloat64(sum(rated_cost_usd)) AS spend, sum(input_tokens) + sum(output_tokens) AS tokens, uniq(agent_id) AS agents,
+    countIf(escalated_from != '') AS escalated, countIf(decision = 'deny') AS denied, count() - count(rated_cost_usd) AS unpriced,
     if(calls > 0, dateDiff('second', min(time), max(time)), NULL) AS seconds
-FROM intake
-WHERE outcome = 'call' AND $__timeFilter_ms(time) AND @filter(team, agent, run)
+FROM rated_calls
+WHERE @hours AND $__timeFilter_ms(time) AND @filter(team, agent, run)

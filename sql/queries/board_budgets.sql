@@ -1,7 +1,7 @@
 -- The budgets of the periods that hold the end of the time range, the most used first. left is below zero when overspent;
 -- low and high: 80 % interval of the forecast; exhausted: when the amount is (or was) spent, empty if not in this period.
 -- Columns: budget (text), value (text), period (text), kind (text), team (text), used (share), amount (USD), spent (USD), left (USD),
--- forecast (USD), low (USD), high (USD), exhausted (time), burning (text), pace (count), unpriced (calls).
+-- forecast (USD), low (USD), high (USD), exhausted (time), burning (text), pace (share), unpriced (calls).
 -- Order: used desc
 -- Reads: budgets
 SELECT

@@ -1,6 +1,6 @@
 -- Plans against list prices by tier, in the months that the time range touches. break_even: units (tokens or calls) a
 -- period at which the tier's present mix would cost the whole fee by list price.
--- Columns: plan (text), tier (text), calls (calls), tokens (tokens), list (USD), cost (USD), saved (USD), break_even (count).
+-- Columns: plan (text), tier (text), calls (calls), tokens (tokens), list (USD), cost (USD), saved (USD), break_even (rows).
 -- Order: plan, tier
 -- Reads: plans
 SELECT

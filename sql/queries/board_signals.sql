@@ -1,5 +1,6 @@
--- Limits that were crossed in the time range, newest first, whether or not they opened an incident. score 1 is at the limit.
--- Columns: at (time), kind (text), agent (text), run (text), score (count), cost (USD), calls (calls), evidence (text).
+-- Limits that were crossed in the time range, newest first, whether or not they opened an incident. score: level
+-- over its limit, 1 (100 %) is at the limit.
+-- Columns: at (time), kind (text), agent (text), run (text), score (share), cost (USD), calls (calls), evidence (text).
 -- Order: at desc
 -- Reads: incidents
 SELECT

@@ -157,7 +157,7 @@ def _rows(sample: Sample, start: datetime, first: int, count: int) -> str:
         if(rejected, '', 'acme'), if(rejected, '', team), if(rejected, '', agent_text),
         if(rejected, '', concat('Agent ', toString(agent))), if(rejected, '', concat('run-', toString(run))),
         if(rejected, '', 'chat'), if(rejected, '', model.1), if(rejected, '', model.2), if(rejected, '', model.3),
-        if(rejected, '', ['routine', 'standard', 'complex'][1 + h % 3]),
+        if(rejected, '', ['routine', 'standard', 'complex'][1 + intDiv(r, 1000) % 3]),
         if(escalated AND NOT rejected, 'mid', ''), if(escalated AND NOT rejected, 'low confidence', ''),
         multiIf(rejected, '', escalated, 'escalate-on-doubt', denied, 'frontier-only-for-complex', ''),
         multiIf(rejected, '', escalated, 'escalate', denied, 'deny', fine < 500, 'allow', ''),

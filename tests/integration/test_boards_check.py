@@ -235,6 +235,39 @@ def test_budgets_and_plans_add_up(ledger: EngineLedger) -> None:
     )
 
 
+def test_every_spend_follows_prices_that_were_computed_again(database: Database, chdb_url: str) -> None:
+    migrate(database)
+    fill(database, Sample(end=NOW, calls=4000, days=3, hostile=False))
+    database.command(
+        "INSERT INTO adjustments (rating_id, incarnation, partition, offset, item, ingested_at, id, time, tenant_id, "
+        "team_id, agent_id, run_id, provider_name, request_model, tier, adjustment_usd, priced_change, price_status) "
+        "SELECT 'r', incarnation, partition, offset, item, ingested_at, id, time, tenant_id, team_id, agent_id, "
+        "run_id, provider_name, request_model, tier, 0.5, isNull(cost_usd), 'priced' FROM calls "
+        "WHERE cityHash64(id) % 3 = 0"
+    )
+    database.command("INSERT INTO ratings (number, id, finished_at) VALUES (1, 'r', now64(3))")
+    days = TimeRange.before(NOW, timedelta(days=7), timedelta(days=1))
+    with closing(EngineLedger(Path(urlsplit(chdb_url).path), database=database.database)) as ledger:
+        [[cost, unpriced]] = ledger.rows("SELECT sum(rated_cost_usd), countIf(isNull(rated_cost_usd)) FROM rated_calls")
+        [[metered]] = ledger.rows("SELECT sum(cost_usd) FROM calls")
+        assert float(cost) > float(metered) + 500
+        for name in (
+            "spend_totals", "spend_by_day", "spend_by_day_team", "spend_tiers", "spend_models", "spend_teams",
+            "team_by_hour", "audit_run", "agent_spend", "mix",
+        ):  # fmt: skip
+            told = sum(float(str(row["spend"])) for row in rows(ledger, name, days) if row["spend"] is not None)
+            assert told == pytest.approx(float(cost), rel=1e-9), name
+        [run] = rows(ledger, "audit_run", days)
+        assert int(str(run["unpriced"])) == int(unpriced)
+        assert rows(ledger, "audit_so_far", days)[-1]["so_far"] == pytest.approx(float(cost))
+        for name, key, column in (("agents", "agent", "agent_id"), ("agent_runs", "run", "run_id")):
+            first = rows(ledger, name, days)[0]
+            [[of]] = ledger.rows(
+                f"SELECT sum(rated_cost_usd) FROM rated_calls WHERE {column} = {{name:String}}", {"name": first[key]}
+            )
+            assert first["spend"] == pytest.approx(float(of)), name
+
+
 def _reads(report: Report) -> dict[str, int]:
     return {ran.query: ran.rows_read for ran in report.ran if ran.choice in {"everything", "alert"}}
 
