@@ -362,14 +362,15 @@ class Meter:
                     self._teller.drop(partition)
 
         killpoints.reached("publish.before")
-        await self._publish(flush, lost)
+        unsaid = await self._publish(flush, lost)
         await self._tell([batch for batch in flush.batches if batch.partition not in lost], await asking)
         killpoints.reached("publish.after")
 
         killpoints.reached("acknowledge.before")
         if self._consumer is not None:
             for message in flush.messages:
-                if message.partition not in lost:
+                # What was not said must not be committed either: the next owner says what was not committed.
+                if message.partition not in unsaid:
                     self._consumer.settle(message)
         killpoints.reached("acknowledge.after")
         for batch in flush.batches:
@@ -396,8 +397,12 @@ class Meter:
         if records:
             await self.retried("move", lambda: self._sender.send(records))
 
-    async def _publish(self, flush: _Flush, lost: set[int]) -> None:
-        """Step 4: absolute sums of the cells that the flush touched, for each of its partitions."""
+    async def _publish(self, flush: _Flush, lost: set[int]) -> set[int]:
+        """Step 4: absolute sums of the cells that the flush touched, for each of its partitions.
+
+        Returns the partitions of which nothing was said: the lost ones, and those that were revoked meanwhile.
+        """
+        unsaid = set(lost)
         records: list[OutgoingRecord] = []
         cold: list[tuple[PartitionMeter, int, list[CellKey]]] = []
         by_partition: dict[int, list[Metered]] = {}
@@ -407,7 +412,8 @@ class Meter:
         for partition, batches in by_partition.items():
             meter = self.owned.get(partition)
             if meter is None or meter.epoch != batches[0].epoch:
-                continue  # revoked while it was written: the next owner says it again
+                unsaid.add(partition)  # revoked while it was written: the next owner says it again
+                continue
             through = flush.through[partition]
             keys: dict[CellKey, None] = {}
             for batch in batches:
@@ -422,6 +428,7 @@ class Meter:
         # later record counts. The ledger's total is the whole one.
         for of_partition in cold:
             await self._publish_cold(*of_partition)
+        return unsaid
 
     async def _publish_cold(self, meter: PartitionMeter, through: int, keys: list[CellKey]) -> None:
         """Publish cells whose totals only the ledger has."""

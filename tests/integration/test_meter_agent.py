@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -419,6 +420,29 @@ def test_revoke_flushes_settles_and_lets_go() -> None:
 
     run(main)
     assert [row["id"] for row in room.ledger.rows] == ["a"]
+
+
+def test_what_is_written_but_not_said_when_a_partition_goes_is_not_acknowledged() -> None:
+    """Else its offset is committed on the way out, and the next owner, who says what was not, does not say it."""
+    room = Room(revoke_seconds=0.05)
+    write, answered = room.ledger.write, threading.Event()
+
+    def slow(columns: Any, data: Any, token: str) -> None:
+        write(columns, data, token)
+        answered.wait(5)
+
+    async def main() -> None:
+        await room.assign(0)
+        room.ledger.write = slow  # type: ignore[method-assign,assignment]
+        await room.take(batch_of(call("a")))
+        await room.meter.before_revoke(tps(0))
+        answered.set()
+        await room.meter.flush()
+
+    run(main)
+    assert room.ledger.outcomes() == {CALL: 1}
+    assert room.usage() == {}
+    assert room.consumer.settled == []
 
 
 def test_a_revoke_does_not_wait_for_ever_and_what_it_gave_up_is_written_once() -> None:
