@@ -433,7 +433,7 @@ def test_what_is_written_but_not_said_when_a_partition_goes_is_not_acknowledged(
 
     async def main() -> None:
         await room.assign(0)
-        room.ledger.write = slow  # type: ignore[method-assign,assignment]
+        room.ledger.write = slow  # type: ignore[method-assign]
         await room.take(batch_of(call("a")))
         await room.meter.before_revoke(tps(0))
         answered.set()
