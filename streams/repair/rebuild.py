@@ -73,7 +73,8 @@ def projections(database: Database) -> list[Projection]:
         LEFT JOIN
         (
             SELECT table, name, uniqExact(parent_name) AS parts, countIf(is_broken) AS broken
-            FROM system.projection_parts WHERE active AND parent_rows > 0 AND database = currentDatabase() GROUP BY table, name
+            FROM system.projection_parts
+            WHERE active AND parent_rows > 0 AND database = currentDatabase() GROUP BY table, name
         ) AS q ON q.table = p.table AND q.name = p.name
         ORDER BY p.table, p.name
         """

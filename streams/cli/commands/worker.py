@@ -84,6 +84,7 @@ def command(
     from streams import killpoints
     from streams.cli import stopping
     from streams.errors import UsageError
+    from streams.http.access import access_of
     from streams.logs import configure_logs
 
     if embedded is not None and (given["broker_url"] or given["clickhouse_url"]):
@@ -93,6 +94,7 @@ def command(
     if ctx.find_root().params.get("debug"):
         log_level = "debug"
     settings = settings_of(config, log_level=log_level, **given)
+    access_of(settings, os.environ)  # who may ask is settled before anything is connected to
     configure_logs(settings.log_level, settings.log_format)
     try:
         killpoints.arm(os.environ)
