@@ -4,8 +4,8 @@
 -- status, attempt, tool_name, latency_ms.
 SELECT
     toUnixTimestamp64Milli(c.time) AS time_ms, c.agent_id, c.request_model, c.tier, c.input_tokens,
-    c.cache_read_input_tokens AS cached_tokens, c.output_tokens, c.cost_usd, c.status, c.attempt, c.tool_name, c.latency_ms
-FROM calls AS c
+    c.cache_read_input_tokens AS cached_tokens, c.output_tokens, c.rated_cost_usd, c.status, c.attempt, c.tool_name, c.latency_ms
+FROM rated_calls AS c
 WHERE c.run_id = {run:String} AND ({run:String} != '' OR c.agent_id = {agent:String})
     AND c.time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND c.time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
     AND c.ingested_at >= fromUnixTimestamp64Milli({ingested:Int64}, 'UTC')

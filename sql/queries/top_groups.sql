@@ -6,14 +6,14 @@ SELECT
     {by:Identifier} AS key,
     count() AS calls,
     countIf(c.status != 'ok') AS errors,
-    count() - count(c.cost_usd) AS unpriced,
+    count() - count(c.rated_cost_usd) AS unpriced,
     sum(c.input_tokens) AS input_tokens,
     sum(c.cache_read_input_tokens) AS cached_tokens,
     sum(c.output_tokens) AS output_tokens,
-    ifNull(sum(c.cost_usd), 0) AS cost_usd,
+    ifNull(sum(c.rated_cost_usd), 0) AS cost_usd,
     uniq(c.agent_id) AS agents,
     toUnixTimestamp64Milli(max(c.time)) AS last_ms
-FROM calls AS c
+FROM rated_calls AS c
 WHERE c.time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND c.time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
     AND c.ingested_at >= fromUnixTimestamp64Milli({ingested:Int64}, 'UTC')
     AND ({agent:String} = '' OR c.agent_id = {agent:String} OR c.parent_agent_id = {agent:String})

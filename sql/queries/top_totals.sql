@@ -3,10 +3,10 @@
 SELECT
     outcome,
     count() AS rows,
-    count() - count(i.cost_usd) AS unpriced,
+    count() - count(i.cost_usd) - if(outcome = 'call', (SELECT sum(s.priced_change) FROM settled_adjustments AS s), 0) AS unpriced,
     sum(i.input_tokens) AS input_tokens,
     sum(i.output_tokens) AS output_tokens,
-    ifNull(sum(i.cost_usd), 0) AS cost_usd
+    ifNull(sum(i.cost_usd), 0) + if(outcome = 'call', (SELECT ifNull(sum(s.adjustment_usd), 0) FROM settled_adjustments AS s), 0) AS cost_usd
 FROM intake AS i
 WHERE outcome != 'gap'
 GROUP BY outcome

@@ -4,11 +4,11 @@ SELECT
     toUnixTimestamp(toStartOfInterval(c.time, toIntervalSecond({step:UInt32}))) * 1000 AS at_ms,
     count() AS calls,
     countIf(c.status != 'ok') AS errors,
-    count() - count(c.cost_usd) AS unpriced,
+    count() - count(c.rated_cost_usd) AS unpriced,
     sum(c.input_tokens) AS input_tokens,
     sum(c.output_tokens) AS output_tokens,
-    ifNull(sum(c.cost_usd), 0) AS cost_usd
-FROM calls AS c
+    ifNull(sum(c.rated_cost_usd), 0) AS cost_usd
+FROM rated_calls AS c
 WHERE c.time >= fromUnixTimestamp64Milli({from:Int64}, 'UTC') AND c.time < fromUnixTimestamp64Milli({to:Int64}, 'UTC')
     AND c.ingested_at >= fromUnixTimestamp64Milli({ingested:Int64}, 'UTC')
     AND ({agent:String} = '' OR c.agent_id = {agent:String} OR c.parent_agent_id = {agent:String})
