@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from streams.cli.overview import Overview
 from streams.errors import SpendstreamError, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from streams.config import Settings
 
 
-class DefaultGroup(click.Group):
+class DefaultGroup(Overview):
     """A group of commands, one of which is meant when none is named."""
 
     default = "list"

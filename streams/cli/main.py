@@ -22,6 +22,7 @@ from pathlib import Path
 
 import click
 
+from streams.cli.overview import Sections
 from streams.errors import SpendstreamError, UsageError
 
 DONE, FAILED, WRONG_USAGE = 0, 1, 2
@@ -29,7 +30,7 @@ DONE, FAILED, WRONG_USAGE = 0, 1, 2
 _COMMANDS = Path(__file__).with_name("commands")
 
 
-class CommandFolder(click.Group):
+class CommandFolder(Sections):
     """A group whose commands are the files of `streams/cli/commands`, imported when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import F, config_option, embedded_option, json_option, settings_of
+from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
     from schemas.budgets import Budget
     from streams.config import Settings
 
 
-@click.group("budgets")
+@click.group("budgets", cls=Overview)
 def command() -> None:
     """Budgets: check the file, show what is spent, at which pace, and what it comes to.
 

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
     from streams.boards.check import Asked, Report
 
 
-@click.group("dashboards")
+@click.group("dashboards", cls=Overview)
 def command() -> None:
     """Grafana boards: build their JSON, check every query without Grafana, push them into a Grafana.
 

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
     from streams.export.month import Export
 
 
-@click.group("export")
+@click.group("export", cls=Overview)
 def command() -> None:
     """Write the ledger's figures in formats of other tools.
 
@@ -74,6 +75,7 @@ def focus(
     from streams.export.month import export_month
     from streams.export.write import write_csv, write_parquet
     from streams.meter.price import Pricer, load_overrides
+    from streams.plans.file import load_plans
     from streams.report.period import asked_period
 
     period = asked_period(month, None, None, datetime.now(UTC))
@@ -84,7 +86,13 @@ def focus(
     pricer = Pricer.default(load_overrides(settings.prices_file) if settings.prices_file else None)
     with result_only() as say:
         with reach(embedded, settings.clickhouse_url.get_secret_value()) as ledger:
-            made = export_month(ledger, pricer, Account(period.start.date(), cast(Step, step), account), tags)
+            made = export_month(
+                ledger,
+                pricer,
+                Account(period.start.date(), cast(Step, step), account),
+                tags,
+                load_plans(settings.plans_file),
+            )
         (write_parquet if form == "parquet" else write_csv)(made.rows, out)
         say(one_json(_as_json(made, out, tags)) if as_json else _in_words(made, out, tags))
 
@@ -99,7 +107,8 @@ def _as_json(made: Export, out: Path, tags: tuple[str, ...]) -> dict[str, object
         "rows": len(made.rows),
         "cost_usd": exact(made.cost),
         "corrections_usd": exact(made.corrections),
-        "total_usd": exact(made.cost + made.corrections),
+        "plans_usd": exact(made.plans),
+        "total_usd": exact(made.cost + made.corrections + made.plans),
         "not_split_usd": exact(made.whole_cost),
         "unpriced_calls": made.unpriced_calls,
         "tags": list(tags),
@@ -111,11 +120,12 @@ def _in_words(made: Export, out: Path, tags: tuple[str, ...]) -> str:
     from streams.report.money import exact
 
     state = f"closed by {made.closing.by}" if made.closing is not None else "open"
-    lines = [
-        f"{out}: {len(made.rows):,} rows, {exact(made.cost + made.corrections)} USD, {made.month:%Y-%m} ({state})",
-    ]
+    total = exact(made.cost + made.corrections + made.plans)
+    lines = [f"{out}: {len(made.rows):,} rows, {total} USD, {made.month:%Y-%m} ({state})"]
     if made.corrections or any(row.get("ChargeClass") for row in made.rows):
         lines.append(f"  corrections of closed months: {exact(made.corrections)} USD of it")
+    if made.plans:
+        lines.append(f"  plans: {exact(made.plans)} USD of it, beside the price of the calls by token")
     if made.unpriced_calls:
         lines.append(f"  {made.unpriced_calls:,} calls have no price: their rows cost 0 and say so")
     if made.whole_cost:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
     from schemas.budgets import Budget, PeriodName
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _PERIODS = click.Choice(["day", "week", "month"])
 
 
-@click.group("forecast", invoke_without_command=True)
+@click.group("forecast", cls=Overview, invoke_without_command=True)
 @click.option("--budget", "name", metavar="BUDGET", help="A budget of the budgets file.")
 @click.option(
     "--file", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
     from streams.config import Settings
@@ -16,9 +17,15 @@ if TYPE_CHECKING:
     from streams.outcomes.quality import Group, Quality
 
 
-@click.group("outcomes")
+@click.group("outcomes", cls=Overview)
 def command() -> None:
-    """How well runs end: success rates with intervals, cost per success, drops after a change."""
+    """How well runs end: success rates with intervals, cost per success, drops after a change.
+
+    \b
+    Examples:
+      spendstream outcomes load outcomes.jsonl --embedded spend
+      spendstream outcomes show --embedded spend
+    """
 
 
 def _span_options(function: Any) -> Any:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import F, config_option, embedded_option, json_option, settings_of
+from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
     from schemas.plans import Plan
     from streams.config import Settings
 
 
-@click.group("plans")
+@click.group("plans", cls=Overview)
 def command() -> None:
     """Plans: check the file; show what each costs, how full it is, what is idle, and when it pays off.
 

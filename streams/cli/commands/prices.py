@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -22,11 +23,16 @@ if TYPE_CHECKING:
 DAY_MS = 86_400_000
 
 
-@click.group("prices")
+@click.group("prices", cls=Overview)
 def command() -> None:
     """What models cost: look a price up, find calls without one, compute the cost of past calls again.
 
     Prices come from the book inside the installation and from your own file (setting prices_file); docs/prices.md.
+
+    \b
+    Examples:
+      spendstream prices show gpt-4o
+      spendstream prices check --embedded spend
     """
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 _ZONES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ"]
 
 
-@click.group("rejects")
+@click.group("rejects", cls=Overview)
 def command() -> None:
     """See what was refused and why; mend it and send it again.
 
