@@ -239,6 +239,8 @@ class TopApp(App[None]):
         line.append(f"  last {self.view_.window}", "bold")
         for part in self.view_.trail:
             line.append("  > ", "dim").append(part, "bold")
+        if self._look is not None and self._look.view != self.view_:
+            line.append("  asking ...", "yellow")  # the lines below are still those of the view before
         line.truncate(width, overflow="ellipsis")
         return line
 
