@@ -68,4 +68,6 @@ def describe(run: Run, call: Seen, config: DetectConfig) -> str:
         else f"normal is below {config.fan_cold}"
     )
     since = span(call.time - run.fan_first[1]) if run.fan_first else "0 s"
-    return f"{run.kids:.0f} new sub-agents in {since}, {run.deepest} levels deep; {usual} an hour"
+    levels = "1 level" if run.deepest == 1 else f"{run.deepest} levels"
+    depth = f"; normal is below {config.fan_deep} levels" if run.deepest >= config.fan_deep else ""
+    return f"{run.kids:.0f} new sub-agents in {since}, {levels} deep; {usual} an hour{depth}"

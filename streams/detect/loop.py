@@ -82,13 +82,16 @@ def limit(run: Run, config: DetectConfig) -> float:
 
 
 def describe(run: Run, call: Seen, config: DetectConfig) -> str:
-    """The evidence in words and figures."""
+    """The evidence in words and figures: repeats since the first one, as the incident counts calls. The score leaves
+    a cycle's first pass out but for one call; here it is in both figures.
+    """
     size = len(run.looped)
     what = "the same request" if size <= 1 else f"the same {size} requests in turn"
-    usual = max(1.0, run.root.record[REPEAT]) if run.root.ready(config) else 3.0
+    usual = max(1.0, run.root.record[REPEAT]) if run.root.ready(config) else config.loop_repeats - 1.0
     whose = "its own record is" if run.root.ready(config) else "normal runs have at most"
     since = span(call.time - run.loop_first[1]) if run.loop_first else "0 s"
-    return f"{what}, {run.beyond + 1:.0f} repeats in {since} with nothing new between; {whose} {usual:.0f}"
+    free = max(size - 1, 0)
+    return f"{what}, {run.beyond + free:.0f} repeats in {since} with nothing new between; {whose} {usual + free:.0f}"
 
 
 def count_level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
@@ -107,14 +110,16 @@ def count_level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:
     if entry is None:
         if len(counts) >= _KEEP:
             ordered = sorted(
-                counts.items(), key=lambda item: (item[1][0] * math.exp(-(at - item[1][1]) / _TAU_MS), item[0])
+                counts.items(),
+                key=lambda item: (item[1][0] * math.exp(-max(at - item[1][1], 0.0) / _TAU_MS), item[0]),
             )
             for key, _ in ordered[: _KEEP // 2]:
                 del counts[key]
         counts[print_] = [1.0, float(at)]
         return 0.0
-    amount = entry[0] = entry[0] * math.exp(-(at - entry[1]) / _TAU_MS) + 1.0
-    entry[1] = float(at)
+    # a late call may be a month older than the last one: it counts, and the clock does not go back for it
+    amount = entry[0] = entry[0] * math.exp(-max(at - entry[1], 0.0) / _TAU_MS) + 1.0
+    entry[1] = max(entry[1], float(at))
     root = run.root
     if amount > root.peak[COUNT]:
         root.peak[COUNT] = amount

@@ -53,8 +53,8 @@ def dollars(pico: int) -> str:
 
 
 def span(ms: int) -> str:
-    """A stretch of time as people say it."""
-    seconds = ms / 1000
+    """A stretch of time as people say it; a late call makes none shorter than nothing."""
+    seconds = max(ms, 0) / 1000
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 7200:

@@ -94,8 +94,11 @@ def limit(run: Run, config: DetectConfig) -> float:
 
 def describe(run: Run, call: Seen, config: DetectConfig) -> str:
     """The evidence in words and figures."""
-    usual, where = 100 * run.root.errors, call.provider_name or "the provider"
+    usual, where = f"{100 * run.root.errors:.0f} %", call.provider_name or "the provider"
+    before = (
+        f"usually {usual} of its calls fail" if run.root.ready(config) else f"it has no history, {usual} is assumed"
+    )
     return (
         f"{run.failed_row} failed calls in a row (last: {call.status}), {run.chain} of them one request; "
-        f"usually {usual:.0f} % of its calls fail, and other agents on {where} are fine"
+        f"{before}, and other agents on {where} are fine"
     )

@@ -101,6 +101,40 @@ def test_calls_later_than_the_bound_are_counted_and_stop_nothing() -> None:
     assert [event.incident.run_id for event in opened(events)] == ["r1", "r2"]
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.integers(-400 * 86_400_000, 400 * 86_400_000),
+            st.sampled_from([None, "x", *(f"f{n}" for n in range(60))]),
+            st.sampled_from([None, "r", "r2"]),
+            st.sampled_from(["ok", "error", None]),
+            st.sampled_from(["a", "b", "a/1", "a/2"]),
+        ),
+        max_size=120,
+    )
+)
+@settings(max_examples=100, deadline=None)
+def test_calls_a_year_late_or_early_stop_nothing(
+    made: list[tuple[int, str | None, str | None, str | None, str]],
+) -> None:
+    """Late calls are stepped when they come, however late: figures fade forwards only."""
+    calls = [
+        call(n, at, request_fingerprint=print_, run_id=run_id, status=status, agent_id=agent,
+             parent_agent_id="a" if agent.startswith("a/") else None)
+        for n, (at, print_, run_id, status, agent) in enumerate(made)
+    ]  # fmt: skip
+    for event in run(calls, batch=1):
+        assert "-" not in event.incident.evidence.split(";")[0]
+
+
+def test_late_calls_of_an_agent_without_runs_fade_nothing_up() -> None:
+    """A month of calls, then late ones among it: 60 requests, twice each, a month apart, are no loop."""
+    month = 30 * 24 * HOUR
+    on_time = [call(n, month + n * 1000, request_fingerprint=f"f{n}") for n in range(60)]
+    late = [call(100 + n, n * 1000, request_fingerprint=f"f{n}") for n in range(60)]
+    assert opened(run(on_time + late, batch=1)) == []
+
+
 def test_a_clock_that_runs_backwards_stops_nothing() -> None:
     calls = [call(n, -n * 1000, run_id="r", request_fingerprint=f"f{n}") for n in range(500)]
     assert opened(run(calls, batch=1)) == []

@@ -17,7 +17,8 @@ def test_loop_opens_at_the_fifth_identical_request_and_counts_from_the_second() 
     assert incident.opened_by == "c0000007"
     assert incident.first_call_id == "c0000004"  # the first repetition
     assert (incident.calls_before_open, incident.cost_before_open) == (4, 4 * CENT)
-    assert "the same request, 5 repeats" in incident.evidence
+    assert "the same request, 4 repeats in " in incident.evidence  # as many as it counts calls
+    assert "normal runs have at most 3;" in incident.evidence
     assert events[-1].change == "resolved"
     assert events[-1].incident.calls == 29
     assert events[-1].incident.cost == 29 * CENT
@@ -28,6 +29,9 @@ def test_cycle_of_three_is_a_loop() -> None:
     (event,) = opened(run(calls))
     assert event.incident.kind == "loop"
     assert event.incident.opened_by <= "c0000010"
+    repeats = event.incident.calls_before_open
+    assert f"the same 3 requests in turn, {repeats} repeats in " in event.incident.evidence
+    assert "normal runs have at most 5;" in event.incident.evidence  # three, beyond the pass that makes it a cycle
 
 
 def test_a_loop_with_one_odd_call_in_four_is_still_found() -> None:
@@ -62,6 +66,7 @@ def test_retry_storm_is_not_called_a_loop() -> None:
     assert event.incident.kind == "retry_storm"
     assert event.incident.first_call_id == "c0000005"
     assert event.incident.calls_before_open <= 10
+    assert "; it has no history, 6 % is assumed, and other agents" in event.incident.evidence
 
 
 def test_a_provider_outage_is_nobodys_storm() -> None:
@@ -104,6 +109,7 @@ def test_explosion_by_depth() -> None:
     (event,) = opened(run(calls))
     assert (event.incident.kind, event.incident.agent_id, event.incident.run_id) == ("fan_out", "root", "r")
     assert event.incident.calls_before_open < 30
+    assert "3 levels deep; normal is below 40 an hour; normal is below 3 levels;" in event.incident.evidence
 
 
 def test_a_planned_fan_out_of_forty_five_in_a_minute_is_none() -> None:
