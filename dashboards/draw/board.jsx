@@ -60,11 +60,12 @@ function Drawn({ told, width, height }) {
     return <BigValue value={values[0].display} width={width} height={height} theme={theme} colorMode={options.colorMode}
       text={options.text} graphMode="none" justifyMode="auto" textMode="auto" wideLayout />;
   }
-  const widest = { title: 'frontier', text: '$1234567.89' };
+  const longest = (texts) => texts.reduce((one, other) => (other.length > one.length ? other : one), '');
+  const widest = { title: longest(values.map(({ display }) => display.title ?? '')), text: '$1234567.89' };
   return values.map(({ display, field }, at) => (
     <BarGauge key={at} value={display} field={field} theme={theme} width={width} height={Math.min(75, height / values.length - 8)}
       orientation="horizontal" displayMode={options.displayMode} valueDisplayMode={options.valueMode} text={options.text}
-      showUnfilled itemSpacing={8} alignmentFactors={widest} />
+      namePlacement={options.namePlacement} showUnfilled itemSpacing={8} alignmentFactors={widest} />
   ));
 }
 

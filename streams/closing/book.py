@@ -33,6 +33,7 @@ class Change:
     unpriced: int
     cost: int
     corrections: int
+    plans: int
     digest: str
 
     def as_json(self) -> dict[str, Any]:
@@ -51,6 +52,7 @@ class Change:
                 "unpriced_calls": self.unpriced,
                 "cost_usd": exact(self.cost),
                 "corrections_usd": exact(self.corrections),
+                "plans_usd": exact(self.plans),
                 "accepted_gaps": self.accepted_gaps,
                 "digest": self.digest,
             }
@@ -90,7 +92,7 @@ def read_book(reader: Reader) -> Book:
 def _change(row: list[Any]) -> Change:
     (
         month, number, change, id_, at, by, reason, keys, nexts, ratings, gaps, calls, unpriced, cost, corrections,
-        digest,
+        plans, digest,
     ) = row  # fmt: skip
     return Change(
         month=date.fromisoformat(month),
@@ -106,5 +108,6 @@ def _change(row: list[Any]) -> Change:
         unpriced=int(unpriced),
         cost=pico(cost),
         corrections=pico(corrections),
+        plans=pico(plans),
         digest=digest,
     )

@@ -1,7 +1,8 @@
 """Does the ledger still give the figures that a closing froze? A proof for whoever doubts them.
 
 The figures are computed again from the ledger's rows at the closing's cut, and compared with the frozen ones and with
-the digest. They differ when rows are gone (retention) or somebody changed the ledger by hand.
+the digest. What plans made of the month is taken as it was frozen: the plans file is not the ledger's. They differ when
+rows are gone (retention) or somebody changed the ledger by hand.
 """
 
 from __future__ import annotations
@@ -54,9 +55,9 @@ def check_month(reader: Reader, month: date) -> Check:
     closing = book.closing(month)
     if closing is None:
         raise UsageError(f"{month_of(month).name} is not closed: there is nothing to check")
-    usage, corrections = read_frozen(reader, closing)
-    stored = digest(month, figures(usage, corrections)) == closing.digest
+    usage, corrections, fees = read_frozen(reader, closing)
+    stored = digest(month, figures(month, usage, corrections, fees)) == closing.digest
     again = read_usage(reader, month, closing.cut)
     known = [one for counts_in, one in read_corrections(reader, book.as_of(closing), closing.cut) if counts_in == month]
-    recomputed = digest(month, figures(again, known)) == closing.digest
+    recomputed = digest(month, figures(month, again, known, fees)) == closing.digest
     return Check(closing, stored, recomputed, total(usage).cost, total(again).cost)

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from streams.closing.book import Book, Change, read_book
 from streams.closing.cut import Reader, read_cut
 from streams.closing.digest import Figure, digest, figures
+from streams.closing.fees import read_fees
 from streams.closing.statement import read_corrections, read_usage
 from streams.errors import LedgerError, UsageError
 from streams.ledger.audit import audit
@@ -26,6 +28,9 @@ from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
 from streams.report.period import month as month_of
 from streams.report.sums import Sums, total
+
+if TYPE_CHECKING:
+    from schemas.plans import Plan
 
 AFTER = timedelta(days=1)
 """A gap is stamped by the record after it, which may have come after the month was over."""
@@ -51,11 +56,13 @@ def close_month(
     now: datetime,
     accept_gaps: bool = False,
     audited: bool = True,
+    plans: Sequence[Plan] = (),
 ) -> Change:
     """Freeze the figures of the month that begins on `month`; returns the closing.
 
     `accept_gaps`: records that the log did not give are accepted as lost. `audited`: first prove that every position of
-    the log is in the ledger once (`streams.ledger.audit`; some seconds per million calls).
+    the log is in the ledger once (`streams.ledger.audit`; some seconds per million calls). `plans`: in force; what they
+    make of the month is frozen too, as of the calls that are in the ledger when it is computed.
     Raises `UsageError` when the month is not over, is closed already or has an open gap, and `LedgerError` when the
     ledger does not add up or the closing could not be written.
     """
@@ -81,7 +88,8 @@ def close_month(
     cut = read_cut(reader)
     usage = read_usage(reader, month, cut)
     corrections = [one for counts_in, one in read_corrections(reader, book, cut) if counts_in == month]
-    asked = figures(usage, corrections)
+    fees = read_fees(reader, plans, month)
+    asked = figures(month, usage, corrections, fees)
     own, corrected = total(usage), total(one.cell for one in corrections)
     last = book.last(month)
     signed = digest(month, asked)
@@ -100,6 +108,7 @@ def close_month(
         unpriced=own.unpriced,
         cost=own.cost,
         corrections=corrected.cost,
+        plans=sum(fee.amount for fee in fees),
         digest=signed,
     )
     _write_figures(database, change, asked)
@@ -129,7 +138,7 @@ def reopen_month(reader: Reader, database: Database, month: date, *, by: str, re
         )
     change = Change(
         month, last.number + 1, False, f"{month:%Y-%m}.{last.number + 1}.reopened.{secrets.token_hex(4)}",
-        _after(book, now), by, reason, last.cut, 0, 0, 0, 0, 0, "",
+        _after(book, now), by, reason, last.cut, 0, 0, 0, 0, 0, 0, "",
     )  # fmt: skip
     return _write_change(reader, database, change)
 
@@ -211,6 +220,7 @@ def _write_change(reader: Reader, database: Database, change: Change) -> Change:
         ("unpriced", "UInt64", pa.array([change.unpriced], pa.uint64())),
         ("cost_usd", "Decimal(38, 12)", pa.array([decimal(change.cost)], pa.decimal128(38, 12))),
         ("corrections_usd", "Decimal(38, 12)", pa.array([decimal(change.corrections)], pa.decimal128(38, 12))),
+        ("plans_usd", "Decimal(38, 12)", pa.array([decimal(change.plans)], pa.decimal128(38, 12))),
         ("digest", "String", pa.array([change.digest])),
     ]
     table = pa.table({name: data for name, _, data in columns})

@@ -11,17 +11,24 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import date
 
+from streams.closing.fees import Fee, as_cell
 from streams.closing.statement import Correction
 from streams.report.money import exact
 from streams.report.sums import Cell
 
 Figure = tuple[str, Cell]
-"""A cell and its kind: usage, late or rerated."""
+"""A cell and its kind: usage, late, rerated or plan."""
 
 
-def figures(usage: Sequence[Cell], corrections: Sequence[Correction]) -> list[Figure]:
+def figures(
+    month: date, usage: Sequence[Cell], corrections: Sequence[Correction], fees: Sequence[Fee] = ()
+) -> list[Figure]:
     """All figures of a month."""
-    return [("usage", cell) for cell in usage] + [(one.kind, one.cell) for one in corrections]
+    return [
+        *(("usage", cell) for cell in usage),
+        *((one.kind, one.cell) for one in corrections),
+        *(("plan", as_cell(fee, month)) for fee in fees),
+    ]
 
 
 def digest(month: date, asked: Iterable[Figure]) -> str:

@@ -11,14 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from streams.closing.book import Book, Change, read_book
 from streams.closing.cut import Cut, Reader, read_cut, side_by_side
+from streams.closing.fees import Fee, of_cell, read_fees
 from streams.ledger.sqlfiles import named_query
 from streams.report.money import pico
 from streams.report.period import month as month_of
 from streams.report.sums import Cell, Sums, total
+
+if TYPE_CHECKING:
+    from schemas.plans import Plan
 
 Kind = Literal["late", "rerated"]
 
@@ -42,13 +46,14 @@ class Correction:
 @dataclass(frozen=True, slots=True)
 class Statement:
     """`closing` is None while the month is open. `cut`: what the figures know. `since`: corrections of this month that
-    count in later ones, with the month in which each counts; only of a closed month."""
+    count in later ones, with the month in which each counts; only of a closed month. `fees`: what plans make of it."""
 
     month: date
     closing: Change | None
     cut: Cut
     usage: tuple[Cell, ...]
     corrections: tuple[Correction, ...]
+    fees: tuple[Fee, ...] = ()
     since: tuple[tuple[date, Correction], ...] = ()
 
     @property
@@ -62,17 +67,18 @@ class Statement:
         return total(one.cell for one in self.corrections)
 
 
-def read_statement(reader: Reader, month: date) -> Statement:
-    """The figures of the month that begins on `month`."""
+def read_statement(reader: Reader, month: date, plans: Sequence[Plan] = ()) -> Statement:
+    """The figures of the month that begins on `month`. `plans`: in force; a closed month has those that it had."""
     book = read_book(reader)
     closing, now = book.closing(month), read_cut(reader)
     placed = tuple(read_corrections(reader, book, now))
     if closing is None:
         usage = read_usage(reader, month, now)
-        return Statement(month, None, now, usage, tuple(one for known, one in placed if known == month))
-    usage, corrections = read_frozen(reader, closing)
+        fees = read_fees(reader, plans, month)
+        return Statement(month, None, now, usage, tuple(one for known, one in placed if known == month), fees)
+    usage, corrections, fees = read_frozen(reader, closing)
     since = tuple((known, one) for known, one in placed if one.of_month == month)
-    return Statement(month, closing, closing.cut, usage, corrections, since)
+    return Statement(month, closing, closing.cut, usage, corrections, fees, since)
 
 
 def read_usage(reader: Reader, month: date, cut: Cut) -> tuple[Cell, ...]:
@@ -82,16 +88,22 @@ def read_usage(reader: Reader, month: date, cut: Cut) -> tuple[Cell, ...]:
     return tuple(_cell(row) for row in reader.rows(named_query("closing_usage"), span | cut.parameters))
 
 
-def read_frozen(reader: Reader, closing: Change) -> tuple[tuple[Cell, ...], tuple[Correction, ...]]:
-    """The figures that a closing froze: the month's own calls, and the corrections that counted in it."""
+Frozen = tuple[tuple[Cell, ...], tuple[Correction, ...], tuple[Fee, ...]]
+
+
+def read_frozen(reader: Reader, closing: Change) -> Frozen:
+    """What a closing froze: the month's own calls, the corrections that counted in it, what plans made of it."""
     usage: list[Cell] = []
     corrections: list[Correction] = []
+    fees: list[Fee] = []
     for kind, *row in reader.rows(named_query("closing_figures"), {"id": closing.id}):
         if kind == "usage":
             usage.append(_cell(row))
+        elif kind == "plan":
+            fees.append(of_cell(_cell(row)))
         else:
             corrections.append(Correction(kind, _cell(row)))
-    return tuple(usage), tuple(corrections)
+    return tuple(usage), tuple(corrections), tuple(fees)
 
 
 def read_corrections(reader: Reader, book: Book, now: Cut) -> Iterable[tuple[date, Correction]]:

@@ -20,6 +20,7 @@ from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Any
 
+from streams.closing.fees import Fee
 from streams.closing.statement import Correction
 from streams.export.groups import Group, Step
 from streams.export.split import FEE, WHOLE, Charge
@@ -143,6 +144,53 @@ def correction_rows(corrections: Iterable[Correction], account: Account) -> list
                 "Tags": _tags({}, cell.tier),
                 "x_Tier": cell.tier or None,
                 "x_CorrectionKind": one.kind,
+            }
+        )
+    return found
+
+
+def plan_rows(fees: Iterable[Fee], account: Account) -> list[Row]:
+    """What plans make of the price of the calls: an adjustment a plan and team, and the capacity that nobody used.
+
+    Rows of calls cost what they would without a plan; with these rows the month costs what it costs with its plans.
+    """
+    period = month_of(account.month)
+    found = []
+    for fee in fees:
+        cost, idle = usd(fee.amount), fee.team is None
+        what = "capacity that nobody used" if idle else "share of the fee and overage, less the price by token"
+        found.append(
+            _common(account, fee.tenant, fee.team or "", NOBODY, "")
+            | {
+                "ResourceId": None,
+                "ResourceName": None,
+                "ResourceType": None,
+                "ChargePeriodStart": period.start,
+                "ChargePeriodEnd": period.end,
+                "ChargeCategory": "Usage" if idle else "Adjustment",
+                "ChargeFrequency": "Recurring",
+                "ChargeDescription": f"plan {fee.plan}: {what}",
+                "SkuId": f"plan/{fee.plan}",
+                "SkuMeter": "Plan",
+                "SkuPriceId": f"plan/{fee.plan}#{'idle' if idle else 'share'}",
+                "PricingCategory": "Committed",
+                "PricingQuantity": Decimal(1) if idle else None,
+                "PricingUnit": "Units" if idle else None,
+                "ConsumedQuantity": Decimal(0) if idle else None,
+                "ConsumedUnit": "Units" if idle else None,
+                "ListUnitPrice": cost if idle else None,
+                "ContractedUnitPrice": cost if idle else None,
+                "ListCost": cost,
+                "ContractedCost": cost,
+                "BilledCost": cost,
+                "EffectiveCost": cost,
+                "CommitmentDiscountCategory": "Usage",
+                "CommitmentDiscountId": fee.plan,
+                "CommitmentDiscountName": fee.plan,
+                "CommitmentDiscountStatus": "Unused" if idle else None,
+                "CommitmentDiscountType": "Plan",
+                "Tags": _tags({}, ""),
+                "x_CorrectionKind": None,
             }
         )
     return found

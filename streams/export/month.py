@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from streams.closing.book import Change, read_book
 from streams.closing.cut import Reader, side_by_side
 from streams.closing.statement import SKEW, Statement, counting_month, read_statement
 from streams.errors import LedgerError
-from streams.export.focus import Account, Priced, Row, correction_rows, rows
+from streams.export.focus import Account, Priced, Row, correction_rows, plan_rows, rows
 from streams.export.groups import Group, Marks, marks, read_groups, read_names, span
 from streams.export.split import split
 from streams.ledger.sqlfiles import named_query
@@ -23,6 +23,9 @@ from streams.meter.price import Overrides, Pricer, load_aliases
 from streams.meter.price.sheet import Sheet
 from streams.report.money import exact
 from streams.report.period import month as month_of
+
+if TYPE_CHECKING:
+    from schemas.plans import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Export:
     rows: tuple[Row, ...]
     cost: int
     corrections: int
+    plans: int
     unpriced_calls: int
     whole_cost: int
     tag_keys: tuple[str, ...]
@@ -54,13 +58,17 @@ class Prices:
         return self._own.sheet(*names), self._listed.sheet(*names)
 
 
-def export_month(reader: Reader, pricer: Pricer, account: Account, tags: Sequence[str] = ()) -> Export:
+def export_month(
+    reader: Reader, pricer: Pricer, account: Account, tags: Sequence[str] = (), plans: Sequence[Plan] = ()
+) -> Export:
     """The rows of a month. `tags`: keys of the calls' tags that become FOCUS tags; rows are by their values.
+
+    `plans`: in force; a closed month has those that it had.
 
     Raises `LedgerError` when the rows do not add up to the month's figures, which happens when rows of a closed month
     are gone from the ledger (retention).
     """
-    statement = read_statement(reader, account.month)
+    statement = read_statement(reader, account.month, plans)
     prices = Prices(pricer)
     own = list(_priced(_usage(reader, prices, account, tags, statement), prices, ""))
     late = list(_priced(_late(reader, prices, account, tags, statement), prices, "late"))
@@ -83,9 +91,10 @@ def export_month(reader: Reader, pricer: Pricer, account: Account, tags: Sequenc
     return Export(
         month=account.month,
         closing=statement.closing,
-        rows=(*rows([*own, *late], account), *correction_rows(rerated, account)),
+        rows=(*rows([*own, *late], account), *correction_rows(rerated, account), *plan_rows(statement.fees, account)),
         cost=statement.own.cost,
         corrections=statement.corrected.cost,
+        plans=sum(fee.amount for fee in statement.fees),
         unpriced_calls=statement.own.unpriced,
         whole_cost=sum(one.charge.cost for one in [*own, *late] if not one.charge.is_split),
         tag_keys=tuple(str(row[0]) for row in found_tags),

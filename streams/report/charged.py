@@ -1,9 +1,10 @@
 """Chargeback: what each team is charged for a month: its own calls, its corrections, its share of fees.
 
-    charged = own calls of the month + corrections of earlier closed months that became known in it + shares of fees
+    charged = own calls by list price + corrections of earlier closed months that became known in it + what plans add
 
-Corrections go to the team that made the calls. Shares come from the plans (`Fee`), when there are any; what no team
-used of a fee stays a line of its own, so that the lines add up to what the month costs.
+Corrections go to the team that made the calls. Plans add a team's shares of fees and take the list prices of the calls
+that the fees cover (`streams.closing.fees`); what no team used of a fee stays a line of its own, so that the lines add
+up to what the month costs.
 """
 
 from __future__ import annotations
@@ -11,18 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from streams.closing.fees import Fee
 from streams.closing.statement import Correction
 from streams.report.sums import Cell, Sums, grouped
-
-
-@dataclass(frozen=True, slots=True)
-class Fee:
-    """A share of a plan's fee, in pico-USD. `team` None: nobody's, because nobody used it."""
-
-    plan: str
-    tenant: str
-    team: str | None
-    amount: int
 
 
 @dataclass(frozen=True, slots=True)

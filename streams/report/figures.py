@@ -7,7 +7,7 @@ frozen figures, and the latter are what the ledger says now.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 
 from streams.closing.book import Book, Change, read_book
 from streams.closing.cut import read_cut
-from streams.closing.statement import Correction, read_corrections, read_frozen
+from streams.closing.fees import Fee, read_fees
+from streams.closing.statement import Correction, Frozen, read_corrections, read_frozen
 from streams.errors import LedgerError, SpendstreamError
 from streams.ledger.sqlfiles import named_query
-from streams.report.charged import Charged, Corrected, Fee, chargeback, corrected
+from streams.report.charged import Charged, Corrected, chargeback, corrected
 from streams.report.money import pico
 from streams.report.period import Period, month
 from streams.report.sums import Cell, Sums, grouped, total
 
 if TYPE_CHECKING:
+    from schemas.plans import Plan
     from streams.cli.reach import Ledger
 
 LATE_HOURS = 24
@@ -206,9 +208,17 @@ class Report:
 
 
 def read_report(
-    ledger: Ledger, asked: Period | None, now: datetime, *, late_hours: int = LATE_HOURS, top: int = 20
+    ledger: Ledger,
+    asked: Period | None,
+    now: datetime,
+    *,
+    late_hours: int = LATE_HOURS,
+    top: int = 20,
+    plans: Sequence[Plan] = (),
 ) -> Report:
     """Read all figures. `asked` None: the latest month that holds calls (this month while the ledger is empty).
+
+    `plans`: in force, for the chargeback of a month that is not closed.
 
     Raises `LedgerError` or `Unavailable`; a database without our tables is said in plain words.
     """
@@ -220,7 +230,7 @@ def read_report(
     many = span | {"top": top}
     book = read_book(ask) if period.is_month else Book()
     placed = tuple(read_corrections(ask, book, read_cut(ask))) if book.closed else ()
-    cells, known = _figures(ask, book, period)
+    frozen, frozen_before = _frozen(ask, book, period), _frozen(ask, book, before)
     this = period.start.date()
     return Report(
         period=period,
@@ -230,8 +240,8 @@ def read_report(
         top=top,
         ledger_calls=int(ledger_calls),
         months=tuple((str(first), int(calls)) for first, calls in ask("report_months")),
-        cells=cells,
-        cells_before=_figures(ask, book, before)[0],
+        cells=_live(ask, period) if frozen is None else frozen[0],
+        cells_before=_live(ask, before) if frozen_before is None else frozen_before[0],
         agents=tuple(
             Agent(tenant, agent, teams, int(runs), _sums(*rest))
             for tenant, agent, teams, runs, *rest in ask("report_agents", many)
@@ -256,18 +266,21 @@ def read_report(
         ),
         excluded=tuple(Excluded(outcome, reason, int(n)) for outcome, reason, n in ask("report_excluded", span)),
         closing=book.closing(this),
-        corrections=tuple(one for month, one in placed if month == this) if known is None else known,
+        corrections=tuple(one for month, one in placed if month == this) if frozen is None else frozen[1],
         since=tuple((month, one) for month, one in placed if one.of_month == this),
         budgets=_budgets(ask, period) if period.is_month else (),
+        fees=frozen[2] if frozen is not None else read_fees(ask, plans, this) if period.is_month else (),
     )
 
 
-def _figures(ask: _Asker, book: Book, period: Period) -> tuple[tuple[Cell, ...], tuple[Correction, ...] | None]:
-    """The cells of a period, and of a closed month the corrections that were frozen with them."""
+def _frozen(ask: _Asker, book: Book, period: Period) -> Frozen | None:
+    """The figures of a month that is closed."""
     closing = book.closing(period.start.date()) if period.is_month else None
-    if closing is not None:
-        return read_frozen(ask, closing)
-    return tuple(map(_cell, ask("report_spend", _span(period)))), None
+    return None if closing is None else read_frozen(ask, closing)
+
+
+def _live(ask: _Asker, period: Period) -> tuple[Cell, ...]:
+    return tuple(map(_cell, ask("report_spend", _span(period))))
 
 
 def _budgets(ask: _Asker, period: Period) -> tuple[BudgetLine, ...]:

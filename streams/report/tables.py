@@ -89,10 +89,10 @@ def tables(report: Report, sections: Sequence[Section] = ()) -> list[Table]:
         ),
         Table(
             "chargeback",
-            ("tenant_id", "team_id", "calls", "own_usd", "late_usd", "rerated_usd", "fees_usd", "charged_usd"),
+            ("tenant_id", "team_id", "calls", "own_usd", "late_usd", "rerated_usd", "plans_usd", "charged_usd"),
             tuple(
-                (c.tenant, "(unused fees)" if c.team is None else c.team, c.own.calls, exact(c.own.cost), exact(c.late),
-                 exact(c.rerated), exact(c.fees), exact(c.total))
+                (c.tenant, "(nobody: idle capacity)" if c.team is None else c.team, c.own.calls, exact(c.own.cost),
+                 exact(c.late), exact(c.rerated), exact(c.fees), exact(c.total))
                 for c in report.chargeback
             ),
         ),
@@ -140,7 +140,7 @@ def summary(report: Report) -> dict[str, Value]:
         "closed_at": report.closing.at.isoformat(timespec="seconds") if report.closing is not None else "",
         "digest": report.closing.digest if report.closing is not None else "",
         "corrections_usd": exact(sum(one.cell.sums.cost for one in report.corrections)),
-        "fees_usd": exact(sum(fee.amount for fee in report.fees)),
+        "plans_usd": exact(sum(fee.amount for fee in report.fees)),
         "charged_usd": exact(sum(line.total for line in report.chargeback)),
     }
 

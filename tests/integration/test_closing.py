@@ -29,7 +29,7 @@ from tests.integration.test_report_figures import EXACT, Door, Row, door, store
 __all__ = ["door"]
 
 START = datetime(2025, 11, 20, tzinfo=UTC)
-OCTOBER = date(2026, 10, 1)
+OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 
 
 def month_of(moment: datetime) -> date:
@@ -108,7 +108,7 @@ class World:
             cost = None if self.rng.random() < 0.1 else Decimal(self.rng.randrange(10**15)).scaleb(-12, EXACT)
             rows.append(
                 {
-                    "outcome": self.rng.choices(["call", "duplicate"], [9, 1])[0],
+                    "outcome": "call",
                     "incarnation": 1,
                     "partition": partition,
                     "offset": self.offsets[partition],
@@ -131,6 +131,10 @@ class World:
                 }
             )
             self.offsets[partition] += 1
+            known = [one for one in self.calls if one["partition"] == partition]
+            if known and self.rng.random() < 0.1:
+                copied = self.rng.choice(known)
+                rows[-1] |= {"outcome": "duplicate", **{name: copied[name] for name in ("id", "identity", "time")}}
         store(self.database, rows)
         for row in rows:
             if row["outcome"] == "call":
@@ -326,7 +330,12 @@ def test_digests_tell_every_field_apart() -> None:
     others = [replace(cell, **one) for one in changed]
     measures = ("calls", "input", "output", "cache_read", "cache_write", "reasoning", "cost", "unpriced", "errors")
     others += [*(replace(cell, sums=replace(cell.sums, **{name: 99})) for name in measures)]
-    found = {digest(OCTOBER, figures([one], [])) for one in [cell, *others]}
-    found |= {digest(OCTOBER, figures([], [Correction("late", cell)])), digest(date(2026, 11, 1), figures([cell], []))}
+    found = {digest(OCTOBER, figures(OCTOBER, [one], [])) for one in [cell, *others]}
+    found |= {
+        digest(OCTOBER, figures(OCTOBER, [], [Correction("late", cell)])),
+        digest(NOVEMBER, figures(OCTOBER, [cell], [])),
+    }
     assert len(found) == 1 + len(names) + len(measures) + 2
-    assert digest(OCTOBER, figures([cell, others[0]], [])) == digest(OCTOBER, figures([others[0], cell], []))
+    assert digest(OCTOBER, figures(OCTOBER, [cell, others[0]], [])) == digest(
+        OCTOBER, figures(OCTOBER, [others[0], cell], [])
+    )

@@ -21,6 +21,7 @@ from streams.closing.close import close_month
 from streams.export.focus import Account
 from streams.export.month import export_month
 from streams.export.write import write_csv
+from streams.plans.file import parse_plans
 from tests.integration.test_focus_export import (
     NOVEMBER,
     OCTOBER,
@@ -33,6 +34,7 @@ from tests.integration.test_focus_export import (
     overrides,
     rated,
 )
+from tests.integration.test_report_closed import PLANS
 from tests.integration.test_report_figures import Door
 
 __all__ = ["door", "ledger", "overrides"]
@@ -80,14 +82,16 @@ def judged(validator: Path, lines: list[list[str]], folder: Path) -> str:
 
 @pytest.fixture
 def lines(ledger: Ledger, door: Door, tmp_path: Path) -> list[list[str]]:
-    """November: own calls, late calls and re-rated prices of a closed October, unpriced ones, fees, compute time."""
+    """November: own calls, late and re-rated ones of a closed October, unpriced ones, fees, compute time, plans."""
     rng = random.Random(11)
     ledger.write(made_up(rng, START, 31, 300, "a"), START + timedelta(days=31))
     close_month(door, ledger.database, OCTOBER, by="ada", now=START + timedelta(days=32), audited=False)
     ledger.write(made_up(rng, START, 31, 60, "late"), START + timedelta(days=60))
     ledger.write(made_up(rng, START + timedelta(days=31), 29, 300, "b"), START + timedelta(days=60))
     rated(ledger, START + timedelta(days=50), PRICES.replace('off = "12.5%"', 'off = "25%"'))
-    made = export_month(door, ledger.steps.pricer, Account(NOVEMBER), ["env"])
+    plans = parse_plans(PLANS, "plans.toml")
+    made = export_month(door, ledger.steps.pricer, Account(NOVEMBER), ["env"], plans)
+    assert {row.get("CommitmentDiscountStatus") for row in made.rows} == {None, "Unused"}
     assert {row["x_CorrectionKind"] for row in made.rows} == {None, "late", "rerated"}
     write_csv(made.rows, tmp_path / "made.csv")
     with (tmp_path / "made.csv").open(encoding="utf-8", newline="") as file:

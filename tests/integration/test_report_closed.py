@@ -5,16 +5,25 @@ from __future__ import annotations
 import csv
 import re
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markupsafe import Markup
 
+from schemas.plans import Plan
+from streams.closing.check import check_month
 from streams.closing.close import close_month
+from streams.closing.fees import Fee
+from streams.export.focus import Account
+from streams.export.month import export_month
 from streams.ledger.client import Database
-from streams.report.charged import Fee
+from streams.meter.price import Pricer
+from streams.plans.figures import month_of
+from streams.plans.file import parse_plans
 from streams.report.figures import Report, read_report
 from streams.report.money import exact, pico
 from streams.report.page import page
@@ -26,6 +35,25 @@ from tests.integration.test_report_figures import Door, door
 
 __all__ = ["door"]
 
+PLANS = """
+[[plan]]
+name = "flat"
+kind = "flat"
+from = 2026-11-01
+period = "month"
+fee = "40000"
+scope = { provider = "openai", model = "gpt-4o" }
+capacity = { calls = 100_000 }
+overage = "per_token"
+
+[[plan]]
+name = "promised"
+kind = "committed"
+from = 2026-11-10
+period = "month"
+commitment = "90000"
+scope = { provider = "openai", model = "o3" }
+"""
 OCTOBER, NOVEMBER, DECEMBER = date(2026, 10, 1), date(2026, 11, 1), date(2026, 12, 1)
 NOW = datetime(2026, 12, 20, tzinfo=UTC)
 
@@ -80,11 +108,49 @@ def test_chargeback_adds_up_to_own_calls_corrections_and_fees(world: World, door
         if row["time"].date().replace(day=1) == OCTOBER and row["ingested_at"] > datetime(2026, 11, 2, tzinfo=UTC):
             expected[row["team_id"]] += pico(row["cost_usd"] or 0)
     assert {team: pico(line["late_usd"]) for team, line in lines.items() if pico(line["late_usd"])} == expected
-    assert pico(lines["a"]["fees_usd"]) == fees[0].amount
-    assert pico(lines["(unused fees)"]["charged_usd"]) == 7
+    assert pico(lines["a"]["plans_usd"]) == fees[0].amount
+    assert pico(lines["(nobody: idle capacity)"]["charged_usd"]) == 7
     text = page(november)
     total = re.findall(r'<table id="chargeback">.*?<tfoot>.*?</table>', text, re.DOTALL)[0].rpartition("<tfoot>")[2]
     assert f'value="{exact(own + corrections + sum(f.amount for f in fees))}"' in total
+
+
+def test_plans_make_of_the_month_what_their_statements_say(world: World, door: Door, database: Database) -> None:
+    """Chargeback and FOCUS rows with plans, open and closed, against the statements of the plans themselves."""
+    plans = parse_plans(PLANS, "plans.toml")
+    whole = month_of(door, plans, round(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1000))
+    november = read_report(door, month(NOVEMBER), NOW, plans=plans)
+    corrections = world.model.sums(NOVEMBER, own=False)[1]
+    assert sum(line.total for line in november.chargeback) == whole.total_pico + corrections
+    idle = sum(line.cost_pico for one in whole.statements for line in one.lines if line.kind == "idle")
+    assert {line.total for line in november.chargeback if line.team is None} == {idle}
+    assert idle > 0
+    by_team: dict[str, int] = defaultdict(int)
+    for one in whole.statements:
+        for line in one.lines:
+            by_team[line.who.team_id] += line.cost_pico if line.kind != "idle" else 0
+    assert {one.team: one.own.cost + one.fees for one in november.chargeback if one.team is not None} == by_team
+
+    def exported(asked: Sequence[Plan]) -> list[dict[str, Any]]:
+        return list(export_month(door, Pricer.default(), Account(NOVEMBER), plans=asked).rows)
+
+    rows = exported(plans)
+    assert sum(pico(format(row["BilledCost"], "f")) for row in rows) == whole.total_pico + corrections
+    assert {row["CommitmentDiscountId"] for row in rows if row["PricingCategory"] == "Committed"} == {
+        "flat",
+        "promised",
+    }
+    unused = [row for row in rows if row.get("CommitmentDiscountStatus") == "Unused"]
+    assert sum(pico(format(row["EffectiveCost"], "f")) for row in unused) == idle
+    assert {row["ChargeCategory"] for row in unused} == {"Usage"}
+
+    # Closed, it keeps what the plans made of it, whatever the plans file says later.
+    done = close_month(door, database, NOVEMBER, by="ada", now=NOW, audited=False, plans=plans)
+    assert done.plans == sum(fee.amount for fee in november.fees)
+    frozen = read_report(door, month(NOVEMBER), NOW)
+    assert sorted(frozen.chargeback, key=str) == sorted(november.chargeback, key=str)
+    assert sorted(map(str, exported(()))) == sorted(map(str, rows))
+    assert check_month(door, NOVEMBER).ok
 
 
 def test_a_month_with_nothing_but_corrections_shows_them(world: World, door: Door) -> None:

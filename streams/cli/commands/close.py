@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from streams.cli.options import config_option, embedded_option, json_option, set
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from schemas.plans import Plan
     from streams.cli.reach import Ledger
     from streams.closing.book import Change
     from streams.ledger.client import Database
@@ -65,6 +66,7 @@ def command(
     from streams.cli.reach import reach
     from streams.errors import UsageError
     from streams.logs import configure_logs
+    from streams.plans.file import load_plans
     from streams.report.period import asked_period
 
     if sum((reopen, check, listed)) > 1:
@@ -95,6 +97,7 @@ def command(
                     reopen=reopen,
                     accept=accept_gaps,
                     audited=not no_audit,
+                    plans=load_plans(settings.plans_file),
                 )
         say(one_json(said) if as_json else words)
     if not ok:
@@ -141,6 +144,7 @@ def _changed(
     reopen: bool,
     accept: bool,
     audited: bool,
+    plans: Sequence[Plan],
 ) -> Answer:
     from streams.closing.close import close_month, reopen_month
 
@@ -148,7 +152,7 @@ def _changed(
         change = reopen_month(ledger, database, month, by=by, reason=reason, now=now)
     else:
         change = close_month(
-            ledger, database, month, by=by, reason=reason, now=now, accept_gaps=accept, audited=audited
+            ledger, database, month, by=by, reason=reason, now=now, accept_gaps=accept, audited=audited, plans=plans
         )
     return True, change.as_json(), _in_words(change)
 
@@ -167,6 +171,8 @@ def _in_words(change: Change) -> str:
         f"  corrections  {exact(change.corrections)} USD, of earlier months",
         f"  digest       {change.digest}",
     ]
+    if change.plans:
+        lines.insert(2, f"  plans        {exact(change.plans)} USD, what they add to list prices")
     if change.accepted_gaps:
         lines.append(f"  lost         {change.accepted_gaps:,} records that the log did not give")
     return "\n".join(lines)

@@ -64,6 +64,7 @@ def command(
 
     from streams.cli.output import one_json, result_only
     from streams.cli.reach import reach
+    from streams.plans.file import load_plans
     from streams.report.figures import read_report
     from streams.report.page import page
     from streams.report.period import asked_period
@@ -75,7 +76,9 @@ def command(
     settings = settings_of(config)
     with result_only() as say:
         with reach(embedded, settings.clickhouse_url.get_secret_value()) as ledger:
-            report = read_report(ledger, asked, now, late_hours=late_hours, top=top)
+            report = read_report(
+                ledger, asked, now, late_hours=late_hours, top=top, plans=load_plans(settings.plans_file)
+            )
             sections = [_savings(ledger, report, settings)] if report.total.calls else []
         if out is None and folder is None and not as_json:
             out = Path(f"spendstream-{report.period.slug}.html")
