@@ -207,7 +207,7 @@ def test_the_examples_of_the_documentation_are_accepted() -> None:
     """docs/prices.md shows a price file and a tier file, in this order."""
     page = (Path(__file__).parents[2] / "docs" / "prices.md").read_text(encoding="utf-8")
     prices, tiers = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    assert len(parse_overrides(prices, "prices.toml").entries) == 1
+    assert len(parse_overrides(prices, "prices.toml").entries) == 3
     assert len(parse_tiers(tiers, "tiers.toml")) == 2
 
 
