@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,6 +29,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DatabaseError,
 from streams.errors import LedgerError, Unavailable, UsageError
 
 DATABASE = "spendstream"
+
+_FREE_BYTES = 64 << 20
+"""Of the embedded ledger's disk: several times the largest insert, and what merges take meanwhile."""
 
 _TRANSIENT_CODES = frozenset({
     75,  # CANNOT_WRITE_TO_FILE_DESCRIPTOR: the disk is full
@@ -132,6 +136,7 @@ class Database:
         clause = ", ".join(f"{key} = {_literal(value)}" for key, value in options.items())
         sql = f"INSERT INTO {table} ({names}) SELECT {names} FROM {{source}} WHERE {where} SETTINGS {clause}"
         if self.embedded:
+            self._has_room()
             with self._spool(data) as file, self._client() as client:
                 client.command(sql.format(source=f"file('{file}', 'ArrowStream', '{structure}')"))
             return
@@ -141,6 +146,17 @@ class Database:
         with self._client() as client:
             client.command(
                 sql.format(source=f"input('{structure}')") + " FORMAT ArrowStream", data=sink.getvalue().to_pybytes()
+            )
+
+    def _has_room(self) -> None:
+        """chDB (26.9) was seen to acknowledge an insert that hit the end of the disk while it was written, and its rows
+        could not be read afterwards: so nothing is written near the end. A server's own reservation does that there.
+        """
+        free = shutil.disk_usage(self._url.path).free
+        if free < _FREE_BYTES:
+            raise Unavailable(
+                f"the disk of {self._url.path} is full: {free >> 20} MiB are free, {_FREE_BYTES >> 20} must be; "
+                "nothing is written until there is room"
             )
 
     @contextlib.contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ import pytest
 
 from schemas.call import DURATION_MAX_MS, TOKENS_MAX, Call
 from schemas.times import EARLIEST_MS, LATEST_MS
-from streams.errors import LedgerError
+from streams.errors import LedgerError, Unavailable
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
 from streams.ledger.store import LedgerStore
@@ -228,6 +229,17 @@ def test_an_empty_insert_is_a_mistake(store: LedgerStore, writer: Writer) -> Non
     columns, table = ledger_table([writer.metered(batch_of(call("a")))], INGESTED)
     with pytest.raises(LedgerError, match="empty"):
         store.write(columns, table.slice(0, 0), "t")
+
+
+def test_a_disk_that_is_nearly_full_is_waited_for(writer: Writer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded engine may acknowledge what it could not write: it is not asked to."""
+    real = shutil.disk_usage("/")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: real._replace(free=10 << 20))
+    with pytest.raises(Unavailable, match="10 MiB are free"):
+        writer.write(batch_of(call("a")), token="t")
+    monkeypatch.undo()
+    writer.write(batch_of(call("a")), token="t")
+    assert only(writer.store.database, "SELECT count() FROM intake") == 1
 
 
 def test_fences_rise_and_are_apart_by_partition(store: LedgerStore) -> None:
