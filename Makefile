@@ -37,7 +37,7 @@ bench: $(READY) ## measure against Faust's stock transport, Quix Streams and bar
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev,bench]'
 	@$(BIN)/spendstream bench $(ARGS)
 
-test-faults: $(READY) ## break workers, Kafka and ClickHouse in every way; FULL=1 takes an hour, TABLE=1 writes docs/faults.md
+test-faults: $(READY) ## break workers, Kafka and ClickHouse in every way; FULL=1 takes an hour and a half, TABLE=1 writes docs/faults.md
 	@$(BIN)/python -m tests.faults $(if $(FULL),--full) $(if $(TABLE),--table) $(ARGS)
 
 test-crash: $(READY) ## kill workers at every point of a replay of 500,000 calls; sums must be exact

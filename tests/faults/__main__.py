@@ -1,7 +1,7 @@
 """Runs the matrix and writes its table.
 
 python -m tests.faults                 the short form, printed
-python -m tests.faults --full          100 kills over a million calls, outages of minutes: about an hour
+python -m tests.faults --full          100 kills over a million calls, outages of minutes: about an hour and a half
 python -m tests.faults --table         also writes the table into docs/faults.md
 python -m tests.faults --only "broker" faults whose name contains it
 """
