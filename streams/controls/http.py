@@ -165,7 +165,7 @@ def _named(request: web.Request) -> tuple[Scope, str]:
 async def body_of(request: web.Request, model: type[Any]) -> Any:
     try:
         found = await request.json()
-    except ValueError:
+    except (ValueError, LookupError, RecursionError):  # also: a charset that nobody knows, and thousands of brackets
         raise UsageError("the body must be a JSON object") from None
     try:
         return model.model_validate(found)

@@ -144,7 +144,7 @@ def _take(known: dict[bytes, Mapping[str, Any]], key: bytes | None, value: bytes
     if value:
         try:
             control = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return
         if isinstance(control, dict):
             known[key] = control

@@ -253,7 +253,16 @@ def enumerate_lines(text: str) -> list[tuple[str, str]]:
 JSON_WORDS = (
     *(json.dumps(name).encode() + b":" for name in Call.model_fields),
     *(b'{"', b"[", b"]", b"}", b",", b"null", b"true", b'""', b"1e999", b"-0", b"\\ud800", b"\\u0000", b"\xef\xbb\xbf"),
-    *(b"NaN", b"0.000000000001", b"1" * 400, b"[" * 300, b'{"a":' * 300, b"2025-12-31T12:00:00Z", b"1767182400000"),
+    *(
+        b"NaN",
+        b"0.000000000001",
+        b"1" * 400,
+        b"[" * 300,
+        b"[" * 9_000,
+        b'{"a":' * 300,
+        b"2025-12-31T12:00:00Z",
+        b"1767182400000",
+    ),
 )
 TOML_WORDS = (
     *(
