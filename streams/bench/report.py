@@ -11,13 +11,15 @@ def table(result: Mapping[str, Any]) -> str:
     rows: list[tuple[str, str, str]] = []
     cpu = result["cpu_us_per_call_by_contender"]
     for name, key, label in (
-        ("spendstream", "calls_per_second", "Spendstream worker, everything on"),
+        ("spendstream", "calls_per_second", "Spendstream worker: the meter"),
+        ("spendstream_detect", "with_detection", "the same, and every call looked at for runaways"),
         ("stock_faust", "stock_faust_calls_per_second", "the same steps on Faust's stock transport"),
         ("quix", "quix_calls_per_second", "Quix Streams: decode, a sum per agent in state"),
         ("raw_aiokafka", "raw_aiokafka_records_per_second", "aiokafka: count records"),
     ):
-        if result[key] is not None:
-            rows.append((label, f"{result[key]:,.0f}", f"{cpu[name]:.1f}"))
+        rate = result[key]["calls_per_second"] if isinstance(result[key], Mapping) else result[key]
+        if rate is not None:
+            rows.append((label, f"{rate:,.0f}", f"{cpu[name]:.1f}"))
     lines = ["| contender | calls/s | CPU us/call |", "|---|---:|---:|"] if rows else []
     lines += [f"| {label} | {rate} | {us} |" for label, rate, us in rows]
     if result["calls_per_second"] and result["stock_faust_calls_per_second"]:

@@ -30,12 +30,13 @@ from streams.bench.process import contend
 from streams.bench.spec import Result, Task
 from streams.errors import UsageError
 
-CONTENDERS = ("spendstream", "stock_faust", "quix", "raw_aiokafka")
+CONTENDERS = ("spendstream", "spendstream_detect", "stock_faust", "quix", "raw_aiokafka")
 PARTS = (*CONTENDERS, "latency", "agents", "steps", "growth")
 STOCK_SHARE = 5
 """Stock Faust reads a fifth of the topic: its rate is the same from the first second on, and it is slow."""
 GROWTH_CALLS = 3_000_000
 GROWTH_MARK = 100_000
+LAST_SPANS = 5
 RATE = 2_000.0
 _PACKAGES = (
     *("spendstream", "faust-streaming", "aiokafka", "chdb", "noida-db", "quixstreams"),
@@ -110,6 +111,12 @@ class _Bench:
         return {
             "calls_per_second": _median(spend, lambda r: r.calls_per_second, 0),
             "cpu_us_per_call": _median(spend, lambda r: r.cpu_us_per_call, 2),
+            "with_detection": {
+                "calls_per_second": self._rate("spendstream_detect"),
+                "cpu_us_per_call": _median(
+                    self._results.get("spendstream_detect", []), lambda r: r.cpu_us_per_call, 2
+                ),
+            },
             "stock_faust_calls_per_second": self._rate("stock_faust"),
             "quix_calls_per_second": self._rate("quix"),
             "raw_aiokafka_records_per_second": self._rate("raw_aiokafka"),
@@ -157,6 +164,7 @@ class _Bench:
                             directory=directory,
                             group=group,
                             partitions=PARTITIONS,
+                            detect=name == "spendstream_detect",
                         )
                     )
                     self._results.setdefault(name, []).append(result)
@@ -206,18 +214,20 @@ class _Bench:
 def growth_of(curve: Sequence[Sequence[float]]) -> dict[str, Any]:
     """CPU a call between the marks of a run: (calls, CPU s, wall s) at each.
 
-    `last_to_first` compares the last span with the first; the first includes what a worker does once (first prices,
-    first insert), so `last_to_second` is the stricter figure.
+    Merges of the ledger come in lumps, so the end is the mean of the last `LAST_SPANS` spans. The first span includes
+    what a worker does once (first prices, first insert), so `last_to_second` is the stricter figure.
     """
     spans = [
         round((cpu - cpu_before) / (calls - calls_before) * 1e6, 2)
         for (calls_before, cpu_before, _), (calls, cpu, _) in zip([(0, 0.0, 0.0), *curve], curve, strict=False)
     ]
+    end = spans[-min(LAST_SPANS, max(1, len(spans) - 1)) :]
+    last = round(statistics.mean(end), 2)
     return {
         "first_us_per_call": spans[0],
-        "last_us_per_call": spans[-1],
-        "last_to_first": round(spans[-1] / spans[0], 3),
-        "last_to_second": round(spans[-1] / spans[1], 3) if len(spans) > 1 else None,
+        "last_us_per_call": last,
+        "last_to_first": round(last / spans[0], 3),
+        "last_to_second": round(last / spans[1], 3) if len(spans) > 1 else None,
         "us_per_call_by_span": spans,
     }
 

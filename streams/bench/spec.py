@@ -23,6 +23,8 @@ class Task:
     partitions: int
     marks: int = 0
     """Spendstream: note the CPU used at every so many calls, and say so on stdout; 0: never."""
+    detect: bool = False
+    """Spendstream: with detection on; done means that the detector has looked at every call, too."""
     profile: str = ""
     """Spendstream: write a cProfile of the event loop's thread here."""
 

@@ -34,6 +34,7 @@ def settings_of(task: Task) -> Settings:
         group_id=task.group,
         data_dir=Path(task.directory) / "worker",
         partitions=task.partitions,
+        detect=task.detect,
         session_timeout_seconds=60,  # a worker that is held while the load is published stays a member
         http_port=0,
     )
@@ -98,7 +99,7 @@ async def _until_done(worker: Worker, task: Task, began: Moment) -> list[tuple[i
             # Read by the feeder (`streams.bench.feed`), which stays a bounded number of calls ahead.
             sys.stdout.write(f"{count}\n")
             sys.stdout.flush()
-        if count >= task.calls:
+        if count >= task.calls and (not task.detect or worker.watcher.seen >= task.calls):
             return curve
         if worker._fault is not None:
             raise worker._fault

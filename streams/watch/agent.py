@@ -74,6 +74,11 @@ class Watcher:
         """`spendstream.steps`."""
         return topics.STEPS
 
+    @property
+    def seen(self) -> int:
+        """Calls that the detector has looked at, over the partitions that are watched here."""
+        return sum(seat.watch.detector.seen for seat in self.seats.values())
+
     async def on_assigned(self, committed: Mapping[TP, int | None], consumer: Consumer) -> Mapping[TP, int]:
         """Take partitions over; where to read on."""
         self._consumer = consumer

@@ -21,6 +21,7 @@ def test_bench_prints_one_object_with_every_key() -> None:
     assert result["stock_faust_calls_per_second"] > 0
     assert result["raw_aiokafka_records_per_second"] > 0
     assert result["cpu_us_per_call"] > 0
+    assert result["with_detection"]["calls_per_second"] > 0
     if importlib.util.find_spec("quixstreams") is None:
         assert result["quix_calls_per_second"] is None
         assert "quixstreams is not installed" in done.stderr

@@ -37,8 +37,9 @@ def test_task_and_result_survive_the_way_to_a_child_and_back() -> None:
 def test_growth_compares_spans() -> None:
     grown = growth_of([[100, 0.003, 1.0], [200, 0.005, 2.0], [400, 0.011, 3.0]])
     assert grown["us_per_call_by_span"] == [30.0, 20.0, 30.0]
-    assert grown["last_to_first"] == 1.0
-    assert grown["last_to_second"] == 1.5
+    assert grown["last_us_per_call"] == 25.0  # the mean of the last spans, never of the first
+    assert grown["last_to_first"] == 0.833
+    assert grown["last_to_second"] == 1.25
 
 
 def test_probe_sees_work() -> None:
@@ -82,17 +83,19 @@ def test_wrong_options_are_refused_before_anything_starts(options: BenchOptions)
 def test_report_leaves_out_what_was_not_measured() -> None:
     result: dict[str, Any] = {
         "calls_per_second": 40_000.0,
+        "with_detection": {"calls_per_second": 30_000.0, "cpu_us_per_call": 28.04},
         "stock_faust_calls_per_second": 5_000.0,
         "quix_calls_per_second": None,
         "raw_aiokafka_records_per_second": None,
-        "cpu_us_per_call_by_contender": {"spendstream": 18.04, "stock_faust": 95.0},
+        "cpu_us_per_call_by_contender": {"spendstream": 18.04, "spendstream_detect": 28.04, "stock_faust": 95.0},
         "publish_to_ledger_ms": {"p50": 300.4, "p99": 600.0, "rate": 2_000.0},
         "agents": {"1000": {"rss_mb": 600.0, "cpu_us_per_call": 18.0}},
         "us_per_call": {"decode": 1.5},
         "growth": None,
     }
     text = table(result)
-    assert "| Spendstream worker, everything on | 40,000 | 18.0 |" in text
+    assert "| Spendstream worker: the meter | 40,000 | 18.0 |" in text
+    assert "looked at for runaways | 30,000 | 28.0 |" in text
     assert "8.0 times stock Faust" in text
     assert "p50 300 ms, p99 600 ms" in text
     assert "Quix" not in text
