@@ -54,13 +54,13 @@ def budgets() -> dashboard.Dashboard:
                 [
                     (9, ranking("Most used", "budget_used",
                         "The budgets that are used most. If a bar is longer than the month is old, the budget will"
-                        " not last: see its forecast below.", long_names=True)),
+                        " not last: see its forecast below.")),
                     (15, listing("What happened", "budget_events",
                         "Thresholds crossed, burn alerts on and off, forecasts that broke the amount. If an event is"
                         " missing from your channel, see who was told on the board Runaways or with `spendstream"
                         " alerts`.",
-                        widths={"budget": 110, "value": 100, "event": 80, "mark": 60, "severity": 75, "spent": 90,
-                                "amount": 90, "at": 165})),
+                        widths={"budget": 100, "event": 80, "mark": 60, "severity": 75, "spent": 90, "amount": 90,
+                                "at": 165})),
                 ],
             ),
             (

@@ -284,9 +284,8 @@ def listing(
     return panel
 
 
-def ranking(title: str, name: str, about: str, *, long_names: bool = False) -> Panel:
-    """Horizontal bars, one a row of the query: its text names the bar, its number is the length. `long_names`: they
-    stand above the bars, where there is room."""
+def ranking(title: str, name: str, about: str) -> Panel:
+    """Horizontal bars, one a row of the query: its text names the bar, its number is the length."""
     query = board_query(name)
     value = next(column for column in query.columns if column.unit != "text")
     unit, decimals = _IN_FULL.get(value.unit, _UNITS[value.unit])
@@ -304,9 +303,6 @@ def ranking(title: str, name: str, about: str, *, long_names: bool = False) -> P
         .display_mode(common_models.BarGaugeDisplayMode.BASIC)
         .value_mode(common_models.BarGaugeValueMode.TEXT)
         .show_unfilled(True)
-        .name_placement(
-            common_models.BarGaugeNamePlacement.TOP if long_names else common_models.BarGaugeNamePlacement.AUTO
-        )
         .reduce_options(
             common.ReduceDataOptions().calcs(["lastNotNull"]).fields(f"/^{value.name}$/").values(True).limit(12)
         )
