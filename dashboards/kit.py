@@ -338,6 +338,33 @@ def board(uid: str, title: str, about: str, *, since: str, refresh: str) -> dash
             .target_blank(False)
         )
         .with_variable(dashboard.DatasourceVariable("datasource").label("Data source").type(PLUGIN))
+        .annotation(_marks("Incidents", "red", ["spendstream", "incident"], any_of=False))
+        .annotation(_marks("Changes and deployments", "blue", list(CHANGES), any_of=True))
+    )
+
+
+CHANGES: Final = (
+    "deployment",
+    "routing",
+    "price change",
+    "budget change",
+    "plan change",
+    "tier change",
+    "policy change",
+)
+"""Tags of what workers and `spendstream dashboards annotate` write beside incidents (`streams.boards.annotate`)."""
+
+
+def _marks(name: str, colour: str, tags: list[str], *, any_of: bool) -> dashboard.AnnotationQuery:
+    """Annotations that stand in Grafana itself, chosen by their tags."""
+    target: Any = dashboard.AnnotationTarget().limit(200).match_any(any_of).tags(tags).type("tags")
+    return (
+        dashboard.AnnotationQuery()
+        .name(name)
+        .datasource(common_models.DataSourceRef(type_val="datasource", uid="grafana"))
+        .enable(True)
+        .icon_color(colour)
+        .target(target)
     )
 
 

@@ -19,6 +19,11 @@ FROM ratings AS r
 WHERE r.id IN (SELECT rating_id FROM settled_ratings) AND r.finished_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')
 UNION ALL
 SELECT
-    id, if(what = 'version', 'deployment', concat(trimRight(what, 's'), ' change')), toUnixTimestamp64Milli(at), 0, text, '', ''
+    id,
+    transform(
+        what, ['version', 'prices', 'budgets', 'plans', 'tiers', 'policies'],
+        ['deployment', 'price change', 'budget change', 'plan change', 'tier change', 'policy change'], what
+    ),
+    toUnixTimestamp64Milli(at), 0, text, '', ''
 FROM changes
 WHERE text != '' AND at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')

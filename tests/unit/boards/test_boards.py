@@ -19,6 +19,7 @@ from streams.boards.queries import UNITS, board_query, names
 from streams.boards.schema import misfits
 from streams.cli.commands.dashboards import command
 from streams.errors import LedgerError, UsageError
+from streams.ledger.sqlfiles import named_query
 
 Board = dict[str, Any]
 
@@ -58,6 +59,18 @@ def test_build_check_of_the_command() -> None:
 
 def test_boards_fit_grafanas_types(boards: dict[str, Board]) -> None:
     assert [fault for board in boards.values() for fault in misfits(board)] == []
+
+
+def test_boards_show_what_workers_write_as_annotations(boards: dict[str, Board]) -> None:
+    """Every kind that `streams.boards.annotate` writes is chosen by one of a board's two queries."""
+    kinds = set(re.findall(r"'([a-z]+ change|deployment)'", named_query("annotations")))
+    assert len(kinds) == 6
+    for board in boards.values():
+        one, other = board["annotations"]["list"]
+        assert one["target"]["tags"] == ["spendstream", "incident"]
+        assert not one["target"]["matchAny"]
+        assert other["target"]["matchAny"]
+        assert kinds <= set(other["target"]["tags"])
 
 
 @pytest.mark.parametrize(
