@@ -43,6 +43,14 @@ _BUSY_CODES = frozenset({"159", "202", "209", "210", "241"})
 """ClickHouse's codes for what may pass by itself: time, too many queries, sockets, memory."""
 
 
+_MISSING_CODES = frozenset({"10", "16", "47", "60"})
+"""ClickHouse's codes for a column, identifier or table that is not there."""
+
+
+class _Missing(LedgerError):
+    """The ledger lacks what a statement names."""
+
+
 class Ledger(Protocol):
     """What commands read from."""
 
@@ -73,9 +81,28 @@ class _Rows:
     def rows(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
     ) -> list[list[Any]]:
-        answer = self.text(sql, "JSONCompact", parameters, {**JSON_SETTINGS, **(settings or {})})
+        try:
+            answer = self.text(sql, "JSONCompact", parameters, {**JSON_SETTINGS, **(settings or {})})
+        except _Missing as error:
+            raise LedgerError(f"{error}{self._behind()}") from None
         rows: list[list[Any]] = json.loads(answer)["data"]
         return rows
+
+    def _behind(self) -> str:
+        """Why a table or column may be missing: the ledger was made by an older Spendstream. '' when it was not."""
+        from streams.ledger.migrate import migrations
+
+        try:
+            answer = self.text("SELECT groupArray(number) FROM migrations", "JSONCompact")
+        except LedgerError:
+            return ""
+        missing = {one.number for one in migrations()} - {int(number) for number in json.loads(answer)["data"][0][0]}
+        if not missing:
+            return ""
+        return (
+            f"\n  the ledger is of an older Spendstream ({len(missing)} migrations behind): start a worker of this "
+            "version on it, or run `spendstream migrate`"
+        )
 
 
 class HttpLedger(_Rows):
@@ -235,4 +262,4 @@ def _fault(code: str, message: str) -> Unavailable | LedgerError:
     first = (message.strip().splitlines() or ["no message"])[0][:1000]
     if code in _BUSY_CODES:
         return Unavailable(f"ClickHouse cannot do it now: {first}")
-    return LedgerError(f"ClickHouse refused: {first}")
+    return (_Missing if code in _MISSING_CODES else LedgerError)(f"ClickHouse refused: {first}")

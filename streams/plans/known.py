@@ -8,6 +8,7 @@ asks for it, not a worker's start: a team whose calls retention has dropped must
 from __future__ import annotations
 
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from schemas.plans import Plan
 from streams.ledger.sqlfiles import named_query
@@ -33,11 +34,21 @@ def unknown_names(reader: Reader, plans: Sequence[Plan]) -> list[str]:
     }
     if not found["total"]:
         return []
+    near: dict[str, list[str]] = {}
+    if any(names - found[dimension] for dimension, names in wanted.items()):
+        near = {
+            str(dimension): list(map(str, names)) for dimension, names in reader.rows(named_query("budget_near_names"))
+        }
     return [
-        f"{plan.name}: there is no {dimension} {name!r} in the ledger; mend the name, or say expected = true when its "
-        "calls are still to come"
+        f"{plan.name}: there is no {dimension} {name!r} in the ledger{_hint(name, near.get(dimension, []))}; mend the "
+        "name, or say expected = true when its calls are still to come"
         for plan in asked
         for dimension, names in plan.scope.limits().items()
         for name in sorted(names)
         if dimension in wanted and name not in found[dimension]
     ]
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    near = get_close_matches(name, sorted(known), n=1)
+    return f" (did you mean {near[0]!r}?)" if near else ""

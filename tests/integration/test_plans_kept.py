@@ -177,6 +177,9 @@ def test_names_that_nobody_knows(filled: Filled, store: LedgerStore) -> None:
         "x: there is no team 'sarch'",
         "x: there is no key 'k'",
     ]
+    typo = '[[plan]]\nname = "y"\nkind = "per_token"\nfrom = 2026-01-01\nscope = { model = "gpt-4" }\n'
+    [fault] = unknown_names(filled.database, plans(typo))
+    assert "there is no model 'gpt-4' in the ledger (did you mean 'gpt-4o'?); mend the name" in fault
     assert unknown_names(filled.database, plans(text + "expected = true\n")) == []
 
 

@@ -25,7 +25,7 @@ from streams.meter.price import Pricer
 from streams.plans.figures import month_of
 from streams.plans.file import parse_plans
 from streams.report.figures import Report, read_report
-from streams.report.money import exact, pico
+from streams.report.money import exact, pico, shown
 from streams.report.page import page
 from streams.report.period import month
 from streams.report.section import Section, Table
@@ -206,3 +206,14 @@ def test_days_that_are_no_month_are_read_as_they_are_now(world: World, door: Doo
     assert days.closing is None
     assert days.corrections == ()
     assert days.total.cost == sum(one.cost for one in world.model.items if one.of == OCTOBER)
+
+
+def test_a_month_without_calls_says_what_it_corrects(world: World, door: Door) -> None:
+    from streams.cli.commands.report import _in_words
+
+    december = report(door, DECEMBER)
+    assert december.total.calls == 0
+    cost = sum(one.cost for one in december.corrected)
+    assert cost
+    assert f"corrections of earlier months, charged here: {shown(cost)} USD" in _in_words(december, None, None)
+    assert "corrections" not in _in_words(report(door, OCTOBER), None, None).splitlines()[-1]

@@ -131,6 +131,9 @@ def _in_words(report: Report, out: Path | None, folder: Path | None) -> str:
             f"  {report.before.name}: {shown(before.cost)} USD ({change(total.cost, before.cost)})",
             *(f"  {notice}" for notice in notices(report)),
         ]
+    if report.corrected:
+        cost = sum(one.cost for one in report.corrected)
+        lines.append(f"  corrections of earlier months, charged here: {shown(cost)} USD")
     if out is not None:
         lines.append(f"page: {out}")
     if folder is not None:
