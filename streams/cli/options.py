@@ -14,14 +14,17 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def embedded_option(required: bool = False) -> Callable[[F], F]:
-    """`--embedded DIR`, as a `Path` or None."""
+WITHOUT_DIR = "Without it, your servers by the settings."
+
+
+def embedded_option(required: bool = False, without: str = WITHOUT_DIR) -> Callable[[F], F]:
+    """`--embedded DIR`, as a `Path` or None. `without`: the sentence of the help on what happens then."""
     return click.option(
         "--embedded",
         type=click.Path(file_okay=False, path_type=Path),
         metavar="DIR",
         required=required,
-        help="Everything in one directory: broker, worker and ledger. Without it, your servers by the settings.",
+        help=f"Everything in one directory: broker, worker and ledger. {without}",
     )
 
 

@@ -39,6 +39,9 @@ JSON_SETTINGS: Mapping[str, str] = {
 }
 """Decimals as strings (exact), counts as numbers, instants as ISO 8601 with Z, no NaN, always valid UTF-8."""
 
+ELSEWHERE = " (SPENDSTREAM_CLICKHOUSE_URL names another server, --embedded DIR a directory)"
+"""What one may do who meant another ledger."""
+
 _BUSY_CODES = frozenset({"159", "202", "209", "210", "241"})
 """ClickHouse's codes for what may pass by itself: time, too many queries, sockets, memory."""
 
@@ -108,8 +111,12 @@ class _Rows:
 class HttpLedger(_Rows):
     """A ledger behind ClickHouse's HTTP protocol; one connection a query, so any number of threads may ask."""
 
-    def __init__(self, url: str, *, timeout_s: float = 300.0) -> None:
-        """`url`: http(s)://user:password@host:port/database. Connects to nothing yet."""
+    def __init__(self, url: str, *, timeout_s: float = 300.0, hint: str = "") -> None:
+        """`url`: http(s)://user:password@host:port/database. Connects to nothing yet.
+
+        `hint`: what to say behind "does not answer".
+        """
+        self._hint = hint
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise UsageError("clickhouse_url is no ClickHouse URL: use http(s)://host:8123/database")
@@ -148,7 +155,7 @@ class HttpLedger(_Rows):
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:
             why = str(error) or type(error).__name__
-            raise Unavailable(f"ClickHouse at {self._host}:{self._port} does not answer: {why}") from error
+            raise Unavailable(f"ClickHouse at {self._host}:{self._port} does not answer: {why}{self._hint}") from error
         finally:
             connection.close()
         if answer.status != 200:
@@ -195,7 +202,7 @@ def reach(embedded: Path | None, clickhouse_url: str) -> Iterator[Ledger]:
             with contextlib.closing(EngineLedger(Path(parts.path))) as ledger:
                 yield ledger
             return
-        yield HttpLedger(clickhouse_url)
+        yield HttpLedger(clickhouse_url, hint=ELSEWHERE)
         return
 
     from streams.embedded.directory import Layout, find_running, own

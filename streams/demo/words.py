@@ -104,8 +104,14 @@ def summary(result: DemoResult, kept: Path | None) -> str:
         lines += [
             f"kept in {kept}; look around with",
             f"  spendstream top --embedded {kept}",
+            f"  spendstream incidents --embedded {kept}",
+            f"  spendstream report --embedded {kept}",
             f"  spendstream sql --embedded {kept} 'SELECT agent_id, sum(cost_usd) FROM calls GROUP BY agent_id'",
         ]
+    else:
+        lines.append(
+            "gone now; `spendstream demo --embedded spend` keeps it, to look at with top, incidents, report and sql"
+        )
     return "\n".join(lines)
 
 

@@ -37,7 +37,7 @@ STOP_S = 240.0
     help="The company's clock against ours: at 480 the default run is a working day, 07:00 to 19:00.",
 )  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=7, show_default=True, help="The same seed, the same calls.")
-@embedded_option()
+@embedded_option(without="Without it, a temporary one.")
 @click.option("--keep", is_flag=True, help="Keep the temporary directory, to look at it with top, sql and report.")
 @config_option()
 @json_option()
