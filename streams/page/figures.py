@@ -137,14 +137,14 @@ def _sum(tiers: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _incidents(reader: Reader, since_ms: int) -> list[dict[str, Any]]:
     names = (
-        "id", "kind", "severity", "state", "team_id", "agent_id", "run_id", "opened_ms", "resolved_ms", "calls",
-        "cost_usd", "evidence", "acknowledged_by", "reopened",
+        "id", "kind", "severity", "state", "team_id", "agent_id", "run_id", "first_ms", "opened_ms", "resolved_ms",
+        "calls", "cost_usd", "evidence", "acknowledged_by", "reopened",
     )  # fmt: skip
     rows = _ask(reader, "page_incidents", since=since_ms, limit=INCIDENTS)
     found = [dict(zip(names, row, strict=True)) for row in rows]
     for one in found:
         one["cost_usd"] = _usd(one["cost_usd"])
-        for name in ("opened_ms", "calls", "reopened"):
+        for name in ("first_ms", "opened_ms", "calls", "reopened"):
             one[name] = int(one[name])
         one["resolved_ms"] = None if one["resolved_ms"] is None else int(one["resolved_ms"])
     return found

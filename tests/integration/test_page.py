@@ -39,13 +39,16 @@ def filled(chdb_url: str) -> Iterator[Database]:
     with closing(Database(chdb_url, database="page", create=True)) as database:
         migrate(database)
         fill(database, Sample(end=NOW, calls=40_000, days=40))
+        for table in ("incident_events", "budget_state_rows"):  # the sample's own, for boards
+            database.command(f"TRUNCATE TABLE {table}")
         database.command(
             "INSERT INTO incident_events (incident_id, number, change, at, kind, severity, state, team_id, agent_id, "
-            "run_id, opened_at, calls, cost_usd, evidence, page, resolved_at, recorded_at) SELECT "
-            f"'inc-1', 1, 'opened', t, 'loop', 'critical', 'open', 'search', '{EVIL}', 'run-9', t, 43, 3.1, "
+            "run_id, first_time, opened_at, calls, cost_usd, evidence, page, resolved_at, recorded_at) SELECT "
+            f"'inc-1', 1, 'opened', t, 'loop', 'critical', 'open', 'search', '{EVIL}', 'run-9', t - 4, t, 43, 3.1, "
             f"'43 calls with the same fingerprint', 1, NULL, t FROM (SELECT fromUnixTimestamp64Milli({NOW_MS - 60_000})"
             " AS t) UNION ALL SELECT 'inc-2', 2, 'resolved', t, 'retry_storm', 'warning', 'resolved', 'data', 'a-2', "
-            f"'', t, 7, 0.5, 'seven failures', 1, t, t FROM (SELECT fromUnixTimestamp64Milli({NOW_MS - 90_000}) AS t)"
+            "'', t - 4, t, 7, 0.5, 'seven failures', 1, t, t FROM "
+            f"(SELECT fromUnixTimestamp64Milli({NOW_MS - 90_000}) AS t)"
         )
         database.command(
             "INSERT INTO budget_state_rows (budget, value, period_start, period_end, period, hard, amount_usd, "
@@ -106,6 +109,8 @@ def test_runaways_and_budgets(filled: Database) -> None:
         ("inc-1", "open", "3.1"),
         ("inc-2", "resolved", "0.5"),
     ]
+    [one] = [one for one in found["incidents"] if one["id"] == "inc-1"]
+    assert one["first_ms"] == one["opened_ms"] - 4000  # since the first abnormal call, as the page that is sent says
     [budget] = found["budgets"]
     assert (budget["spent_usd"], budget["forecast_usd"], budget["hard"]) == ("420.5", "451.25", True)
 

@@ -100,13 +100,11 @@ function incidents(board) {
   if (!board.incidents.length) return $("runaways").replaceChildren(make("p", "none", "None in this range."));
   $("runaways").replaceChildren(...board.incidents.map(one => {
     const box = make("div", "incident " + one.state), what = make("div", "what"), cost = make("div", "cost", usd(one.cost_usd));
-    const until = one.resolved_ms === null ? board.newest_ms : one.resolved_ms;
     const state = one.state === "open" ? (one.acknowledged_by ? "seen by " + one.acknowledged_by : "open") : "resolved";
     what.append(make("strong", "", KIND[one.kind] || one.kind), " by ", make("strong", "", one.agent_id),
                 (one.run_id ? ", run " + one.run_id : "") + (one.team_id ? " (" + one.team_id + ")" : ""),
                 make("div", "evidence", one.evidence));
-    cost.append(make("small", "", " " + count(one.calls) + " calls in " + ago(until - one.opened_ms) + ", since "
-                     + instant(one.opened_ms).slice(11) + ", " + state));
+    cost.append(make("small", "", " " + count(one.calls) + " calls since " + instant(one.first_ms).slice(11) + ", " + state));
     box.append(make("span", "badge " + (one.state === "open" ? one.severity : ""), one.severity), what, cost);
     return box;
   }));
