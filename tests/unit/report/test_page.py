@@ -123,6 +123,9 @@ def test_unpriced_is_not_shown_as_zero() -> None:
     cell = Cell("2026-01-02", "", "t", "mid", "p", "m", Sums(calls=3, unpriced=3))
     text = page(report(cells=(cell,)))
     assert ">unpriced</data>" in text
+    [legend] = re.findall(r'<ul class="legend"><li class="c-mid">.*?</ul>', text)
+    assert ">unpriced</data>" in legend
+    assert "0.00" not in legend
     assert "no call has a price" in text
 
 
