@@ -133,7 +133,7 @@ class Settings(BaseModel):
     )
     grafana_token: SecretStr = Field(
         SecretStr(""),
-        description="Of a service account that may write annotations: with it incidents and changes stand on the boards.",
+        description="Of a service account that may write annotations: incidents and changes then stand on the boards.",
     )
 
     http_host: str = Field("127.0.0.1", description="Where the worker's HTTP endpoints listen.")

@@ -91,9 +91,7 @@ async def load_outcomes(
     ends = await ends_of(broker_url, topics.OUTCOMES, partitions, kafka)
     incarnations = await asyncio.to_thread(_incarnations, reader, ends)
     [[before, _, _]] = await asyncio.to_thread(reader.rows, named_query("outcome_totals"))
-    producer = AIOKafkaProducer(
-        bootstrap_servers=broker_url, acks="all", max_batch_size=BATCH_BYTES, **(kafka or {})
-    )
+    producer = AIOKafkaProducer(bootstrap_servers=broker_url, acks="all", max_batch_size=BATCH_BYTES, **(kafka or {}))
     try:
         await producer.start()
     except KafkaError as error:

@@ -217,7 +217,8 @@ def test_a_worker_that_is_refused_ends_with_one_clear_line(ground: Ground) -> No
 def test_client_certificates(ground: Ground) -> None:
     async def main() -> None:
         servers = ground.kafka.address("MUTUAL")
-        common: dict[str, Any] = {"broker_url": servers, "kafka_security_protocol": "SSL", "kafka_ca_file": ground.papers.ca}
+        common: dict[str, Any] = {"broker_url": servers, "kafka_security_protocol": "SSL"}
+        common["kafka_ca_file"] = ground.papers.ca
         with pytest.raises(Unavailable, match="client certificate"):
             await ensure_topics(servers, [topic_spec(topics.CALLS, 2)], **client_options(load_settings({}, **common)))
         shown: dict[str, Any] = {"kafka_cert_file": ground.papers.client, "kafka_key_file": ground.papers.client_key}
