@@ -27,7 +27,11 @@ class Births:
         self.cost = 0
 
     def birth(self, call_id: str, at: int, cost: int) -> None:
-        """A root agent's first call."""
+        """A root agent's first call. One of long before the newest (a replay of another time) is not counted: it would
+        fall into a window that it has nothing to do with.
+        """
+        if at < self.since - _WINDOW:
+            return
         if at - self.since > _WINDOW:
             self.before = self.born - self.again if at - self.since <= 2 * _WINDOW else 0
             if self.before < 50:

@@ -1,7 +1,8 @@
 """Asks in a thread of its own: the view never waits for the ledger, and closing it never waits for a hung server.
 
 Contract: the newest request wins; each answer carries the view it is for; a fault is an answer too. The thread is a
-daemon, so the process ends even when a server never answers.
+daemon, so the process ends even when a server never answers. A question to the engine inside this process is waited
+for: the process must not end under it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from streams.errors import SpendstreamError
 from streams.top.look import Look, take
 from streams.top.source import Source
 from streams.top.view import View
+
+FINISH_S = 20.0
+"""Longer than a question may take (`streams.top.read.LIMITS`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +43,12 @@ class Asker:
         self._wanted: View | None = None
         self._over = False
         self._last: Answer | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Begin to answer."""
-        threading.Thread(target=self._run, name="spendstream-top", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="spendstream-top", daemon=True)
+        self._thread.start()
 
     def ask(self, view: View) -> None:
         """Ask for a look; replaces a request that was not begun."""
@@ -51,10 +57,12 @@ class Asker:
             self._condition.notify()
 
     def stop(self) -> None:
-        """Answer nothing more; does not wait."""
+        """Answer nothing more. Waits only for a question that the engine of this process is answering."""
         with self._condition:
             self._over = True
             self._condition.notify()
+        if self._thread is not None and self._source.in_process:
+            self._thread.join(FINISH_S)
 
     def _run(self) -> None:
         while True:

@@ -23,6 +23,11 @@ class Source(Protocol):
         """For the title; no secrets."""
         ...
 
+    @property
+    def in_process(self) -> bool:
+        """Questions may be answered by the engine inside this process."""
+        ...
+
     def is_idle(self) -> bool:
         """Nobody writes: what was read stays true until somebody does. Quick."""
         ...
@@ -47,6 +52,11 @@ class LedgerSource:
             return str(self._embedded)
         parts = urlsplit(self._url)
         return parts.netloc.rpartition("@")[2] or parts.path
+
+    @property
+    def in_process(self) -> bool:
+        """A directory's ledger is opened here when no worker runs on it."""
+        return self._embedded is not None
 
     def is_idle(self) -> bool:
         """A directory that no worker runs on."""

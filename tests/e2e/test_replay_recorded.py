@@ -96,7 +96,16 @@ def test_every_call_of_every_set_arrives(directory: Path, expected: Expected) ->
         "rejected": 0,
     }
     assert chosen(result, ("ledger_rows", "input_tokens", "output_tokens")) == expected.totals
-    assert result["incidents"] == []
+    assert result["watched"] is True
+    # What the detector says of these sets one by one (docs/detection.md): 24 + 18 labelled runs of two sets, and the
+    # few of others. Together they are one fleet of nine different times.
+    pages = [one for one in result["incidents"] if one["severity"] != "ticket"]
+    assert len([one for one in pages if (one["run_id"] or "").startswith("webshop/")]) == 24
+    for one in pages:
+        assert one["evidence"]
+        assert one["calls_before_open"] > 0
+        assert one["first_call_id"]
+        assert one["opened_at"] > one["first_time"]
     assert result["calls_per_second"] > 0
     assert Decimal(result["cost_usd"]) > 0
     counts = audited(directory)

@@ -42,6 +42,7 @@ class FakeSource:
     """A `Source` on a reader; `fault` makes it fail, `idle` says that nobody writes."""
 
     name = "data/spend"
+    in_process = False
 
     def __init__(self, reader: EngineReader) -> None:
         self.reader = reader
