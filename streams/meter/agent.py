@@ -39,6 +39,7 @@ from streams.meter.sums import CellKey, Touched
 from streams.meter.takeover import take_over
 from streams.meter.tiers import TierMap
 from streams.metrics import Metrics
+from streams.retry import until_available
 from streams.transport import Consumer, RecordBatch
 from streams.watch.tell import TICK_S, StepTeller
 
@@ -57,8 +58,6 @@ _LOST_S = 60.0
 _ENDS_S = 2.0
 """The longest to wait for word of where the logs end; without it the watcher waits for the next."""
 
-_RETRY_FIRST_S = 0.2
-_RETRY_MOST_S = 10.0  # a server that comes back is used within ten seconds
 
 _Ends = tuple[int, dict[int, int]]
 """Wall time (epoch ms), and by partition one past its last record then."""
@@ -497,18 +496,7 @@ class Meter:
 
     async def retried(self, what: str, step: Callable[[], Any]) -> Any:
         """Run a step until it works; only `Unavailable` is retried."""
-        pause = _RETRY_FIRST_S
-        while True:
-            try:
-                result = await step()
-            except Unavailable as error:
-                self._metrics.trouble(what, str(error))
-                log.warning("waiting", step=what, error=str(error), retry_in_seconds=round(pause, 1))
-                await asyncio.sleep(pause)
-                pause = min(_RETRY_MOST_S, pause * 2)
-            else:
-                self._metrics.trouble(what, None)
-                return result
+        return await until_available(what, step, self._metrics, log)
 
     def _fail(self, error: BaseException) -> None:
         if self._fatal is None:

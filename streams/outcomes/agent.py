@@ -21,11 +21,11 @@ import structlog
 from faust.types import TP, EventT
 
 from streams import topics
-from streams.errors import Unavailable
 from streams.metrics import Metrics
 from streams.outcomes.decode import Verdict, decode_outcomes
 from streams.outcomes.rows import Placed
 from streams.outcomes.store import OutcomePosition, OutcomeStore
+from streams.retry import until_available
 from streams.transport import Consumer, RecordBatch
 
 log = structlog.get_logger("spendstream.outcomes")
@@ -34,8 +34,6 @@ T = TypeVar("T")
 _FLUSH_ROWS = 20_000
 """20 MB of the longest verdicts, and far below the size at which Arrow splits a column."""
 _FLUSH_S = 0.3
-_RETRY_FIRST_S = 0.2
-_RETRY_MOST_S = 10.0
 
 
 @dataclass(slots=True)
@@ -173,18 +171,7 @@ class OutcomeAgent:
             self._fail(error)
 
     async def _retried(self, what: str, step: Callable[[], Awaitable[T]]) -> T:
-        pause = _RETRY_FIRST_S
-        while True:
-            try:
-                result = await step()
-            except Unavailable as error:
-                self._metrics.trouble(what, str(error))
-                log.warning("waiting", step=what, error=str(error), retry_in_seconds=round(pause, 1))
-                await asyncio.sleep(pause)
-                pause = min(_RETRY_MOST_S, pause * 2)
-            else:
-                self._metrics.trouble(what, None)
-                return result
+        return await until_available(what, step, self._metrics, log)
 
     def _fail(self, error: BaseException) -> None:
         log.error("the outcome agent stops", error=repr(error), exc_info=error)

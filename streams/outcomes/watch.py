@@ -14,11 +14,11 @@ from typing import Final
 from streams.alert.box import NoticeBox
 from streams.alert.notice import Notice
 from streams.ledger.client import Database
+from streams.ledger.reader import DatabaseReader
 from streams.ledger.sqlfiles import named_query
 from streams.outcomes.changes import Watched, watched
 from streams.outcomes.drift import ALARM
 from streams.outcomes.period import DAY_MS, Span
-from streams.outcomes.reader import DatabaseReader
 from streams.outcomes.runs import read_runs
 
 DAYS: Final = 90

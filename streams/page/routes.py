@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any
 
 from aiohttp import web
 
 from streams.errors import UsageError
 from streams.http.scopes import needs
 from streams.ledger.client import Database
+from streams.ledger.reader import DatabaseReader
 from streams.page.figures import SPANS, board
 
 PARTS: Mapping[str, str] = {
@@ -35,23 +35,9 @@ POLICY += "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 """Inline styles: the chart library and the bars set sizes by them; names from routers are only ever set as text."""
 
 
-class _DatabaseReader:
-    """A worker's database as `streams.top.read.Reader`."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def rows(
-        self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
-    ) -> list[list[Any]]:
-        if settings:
-            sql += "\nSETTINGS " + ", ".join(f"{name} = {value}" for name, value in settings.items())
-        return [list(row) for row in self._database.rows(sql, parameters)]
-
-
 class _Page:
     def __init__(self, database: Database, now_ms: Callable[[], int]) -> None:
-        self._reader = _DatabaseReader(database)
+        self._reader = DatabaseReader(database)
         self._now_ms = now_ms
         self._answers: dict[str, tuple[float, str]] = {}
         self._turn = asyncio.Lock()

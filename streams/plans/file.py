@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
 from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
@@ -11,25 +10,22 @@ from typing import Any
 from pydantic import ValidationError
 
 from schemas.plans import Plan, PlansFile
-from streams import toml
 from streams.errors import SettingsError
+from streams.operator_file import fault, parse, read_text, same_names
 
 
 def parse_plans(text: str, name: str) -> tuple[Plan, ...]:
     """Plans from the text of a file called `name`, in its order. Raises `SettingsError` with every fault."""
-    try:
-        data = toml.loads(text, parse_float=Decimal)
-    except toml.TOMLDecodeError as error:
-        raise SettingsError([f"{name}: is not TOML: {error}"]) from error
+    data = parse(text, name)
     faults: list[str] = []
     plans: tuple[Plan, ...] = ()
     try:
         plans = PlansFile.model_validate(data).plan
     except ValidationError as error:
-        faults += [f"{name}: {_fault(part, data)}" for part in error.errors(include_url=False)]
+        faults += [f"{name}: {fault('plan', part, data)}" for part in error.errors(include_url=False)]
     # Names are compared in what was written, so that they are told beside faults of other fields.
-    faults += [f"{name}: {fault}" for fault in _same_names(data)]
-    faults += [f"{name}: {fault}" for fault in (*_overlaps(plans), *_holes(plans))]
+    faults += [f"{name}: {same}" for same in same_names("plan", data)]
+    faults += [f"{name}: {other}" for other in (*_overlaps(plans), *_holes(plans))]
     if faults:
         raise SettingsError(faults)
     return plans
@@ -39,22 +35,7 @@ def load_plans(path: Path | None) -> tuple[Plan, ...]:
     """Plans of a file; none without one. Raises `SettingsError` when it cannot be read or is wrong."""
     if path is None:
         return ()
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: cannot be read: {error}"]) from error
-    return parse_plans(text, path.name)
-
-
-def _same_names(data: Mapping[str, Any]) -> Iterator[str]:
-    entries = data.get("plan")
-    seen: dict[str, int] = {}
-    for number, entry in enumerate(entries if isinstance(entries, list) else [], 1):
-        name = entry.get("name") if isinstance(entry, dict) else None
-        if isinstance(name, str):
-            first = seen.setdefault(name.casefold(), number)
-            if first != number:
-                yield f"plan {first} and plan {number} are both called {name!r}: give each a name of its own"
+    return parse_plans(read_text(path), path.name)
 
 
 def _overlaps(plans: Sequence[Plan]) -> Iterator[str]:
@@ -83,17 +64,3 @@ def _holes(plans: Sequence[Plan]) -> Iterator[str]:
                     f"from {one.end} to {following.start} neither {one.name!r} nor {following.name!r} holds: move one "
                     "of these days, or say what holds meanwhile by a plan of kind per_token"
                 )
-
-
-def _fault(part: Any, data: Mapping[str, Any]) -> str:
-    """`plan 2 (search).fee: ...`."""
-    loc = list(part["loc"])
-    where = ""
-    if len(loc) > 1 and loc[0] == "plan" and isinstance(loc[1], int):
-        entry = data["plan"][loc[1]]
-        name = entry.get("name") if isinstance(entry, dict) else None
-        where = f"plan {loc[1] + 1}" + (f" ({name})" if isinstance(name, str) else "")
-        loc = loc[2:]
-    for item in loc:
-        where += f" {item + 1}" if isinstance(item, int) else f"{'.' if where else ''}{item}"
-    return f"{where or 'file'}: {part['msg'].removeprefix('Value error, ')}"

@@ -7,6 +7,7 @@ from typing import Any
 
 from streams.detect import Incident
 from streams.detect.signal import dollars
+from streams.printable import printable
 from streams.recheck.fold import Rechecked
 from streams.report.money import exact
 
@@ -79,5 +80,4 @@ def _line(one: Incident) -> str:
         f"{instant(one.opened_at)[:19]}Z  {one.severity:<8}  {one.kind}  {where}  ({ended}, {one.calls:,} calls, "
         f"{dollars(one.cost)} in all)  {one.evidence}"
     )
-    # names come from routers: none of them may steer the terminal
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+    return printable(text)

@@ -10,11 +10,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from streams.ledger.client import Database
+from streams.ledger.reader import DatabaseReader
 from streams.ledger.sqlfiles import named_query
 from streams.meter.price import Pricer
 from streams.outcomes.period import DAY_MS, RECENT_DAYS, Span
 from streams.outcomes.quality import read_quality
-from streams.outcomes.reader import DatabaseReader
 from streams.savings.result import read_savings
 from streams.savings.store import FigureStore
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rich.text import Text
 
+from streams.printable import printable
 from streams.top.columns import shortened
 from streams.top.look import Look
 from streams.top.shown import apart, clock, count, day, money, sparkline
@@ -76,11 +77,6 @@ def alarms(look: Look, width: int) -> list[Text]:
     if len(found) > len(shown):
         lines.append(Text(f" and {len(found) - len(shown)} more open incidents: spendstream incidents", "yellow"))
     return lines
-
-
-def printable(text: str) -> str:
-    """Names come from routers: none of them may steer the terminal."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def title(look: Look | None, name: str, width: int) -> Text:

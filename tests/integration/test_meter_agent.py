@@ -18,7 +18,6 @@ from streams import topics
 from streams.app import WorkerPositions
 from streams.errors import LedgerError, SpendstreamError, Unavailable
 from streams.ledger.store import LedgerStore
-from streams.meter import agent as agent_module
 from streams.meter.agent import Meter, MeterOptions
 from streams.meter.price import Pricer
 from streams.meter.route import MOVED_HEADER, Router
@@ -36,8 +35,8 @@ PRICER = Pricer.default()
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_module, "_RETRY_FIRST_S", 0.001)
-    monkeypatch.setattr(agent_module, "_RETRY_MOST_S", 0.002)
+    monkeypatch.setattr("streams.retry._FIRST_S", 0.001)
+    monkeypatch.setattr("streams.retry._MOST_S", 0.002)
 
 
 def tps(*partitions: int) -> set[TP]:

@@ -23,9 +23,10 @@ from streams.http.server import Access, HttpServer
 from streams.http.tokens import load_tokens
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
+from streams.ledger.reader import DatabaseReader
 from streams.page import page_routes
 from streams.page.figures import SPANS, board
-from streams.page.routes import PARTS, _DatabaseReader
+from streams.page.routes import PARTS
 from tests.integration.browser import dom
 
 NOW = datetime(2026, 3, 31, 9, 30, tzinfo=UTC)
@@ -84,7 +85,7 @@ def get(url: str, token: str = "") -> Any:
 
 @pytest.mark.parametrize("span", SPANS)
 def test_figures_equal_the_ledger(filled: Database, span: str) -> None:
-    found = board(_DatabaseReader(filled), span, NOW_MS)
+    found = board(DatabaseReader(filled), span, NOW_MS)
     json.dumps(found)
     [(calls, cost, unpriced, tokens)] = filled.rows(
         "SELECT count(), sum(cost_usd), countIf(isNull(cost_usd)), sum(input_tokens) FROM intake "
@@ -104,7 +105,7 @@ def test_figures_equal_the_ledger(filled: Database, span: str) -> None:
 
 
 def test_runaways_and_budgets(filled: Database) -> None:
-    found = board(_DatabaseReader(filled), "1h", NOW_MS)
+    found = board(DatabaseReader(filled), "1h", NOW_MS)
     assert [(one["id"], one["state"], one["cost_usd"]) for one in found["incidents"]] == [
         ("inc-1", "open", "3.1"),
         ("inc-2", "resolved", "0.5"),
@@ -116,12 +117,12 @@ def test_runaways_and_budgets(filled: Database) -> None:
 
 
 def test_an_empty_ledger_is_a_page_too(store: object, database: Database) -> None:
-    found = board(_DatabaseReader(database), "24h", NOW_MS)
+    found = board(DatabaseReader(database), "24h", NOW_MS)
     assert (found["newest_ms"], found["sum"]["calls"], found["tiers"], found["incidents"]) == (0, 0, [], [])
 
 
 def test_a_browser_shows_the_figures(filled: Database, tmp_path: Path) -> None:
-    figures = board(_DatabaseReader(filled), "24h", NOW_MS)
+    figures = board(DatabaseReader(filled), "24h", NOW_MS)
     with served(filled) as url:
         shown = dom(f"{url}/#24h", tmp_path / "profile")
     text = html.unescape(re.sub(r"<[^>]+>", " ", shown))

@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
+from streams.ledger.reader import DatabaseReader
 from streams.meter.price import Pricer
 from streams.outcomes.period import DAY_MS, Span
 from streams.outcomes.quality import read_quality
-from streams.outcomes.reader import DatabaseReader
 from streams.savings.duty import SavingsDuty
 from streams.savings.result import read_savings
 from tests.fakes import BASE_MS, call

@@ -134,7 +134,7 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streams.outcomes.agent._RETRY_FIRST_S", 0.001)
+    monkeypatch.setattr("streams.retry._FIRST_S", 0.001)
 
 
 def test_insert_comes_before_acknowledge_and_faults_are_retried_with_the_same_token() -> None:

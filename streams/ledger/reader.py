@@ -1,4 +1,4 @@
-"""A worker's own database connection as the `Reader` that the figures are read through."""
+"""A worker's own database connection as the `Reader` that figures are read through."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ class DatabaseReader:
     def rows(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
     ) -> list[list[Any]]:
-        """All rows. `settings` are not supported: nothing that reads through this needs any."""
-        assert settings is None
+        """All rows, each a list."""
+        if settings:
+            sql += "\nSETTINGS " + ", ".join(f"{name} = {value}" for name, value in settings.items())
         return [
             [f"{value:f}" if isinstance(value, Decimal) else value for value in row]
             for row in self._database.rows(sql, parameters)
