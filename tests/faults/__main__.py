@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.crash.worker_process import ROOT
 from tests.faults.kinds import Scale
-from tests.faults.matrix import FAULTS, Result, ground, mend, run
+from tests.faults.matrix import FAULTS, Result, cannot, ground, mend, run
 from tests.faults.table import write
 
 
@@ -30,6 +30,10 @@ async def _all(root: Path, scale: Scale, only: str) -> tuple[list[Result], list[
     for nodes in sorted({fault.nodes for fault in chosen}):
         with ground(root / f"of-{nodes}", nodes) as on:
             for fault in [fault for fault in chosen if fault.nodes == nodes]:
+                if reason := cannot(fault):
+                    failures.append(f"{fault.name}: {reason}")
+                    _say(f"{fault.name:20} LEFT OUT: {reason}")
+                    continue
                 began = time.monotonic()
                 try:
                     result = await run(fault, on, scale)

@@ -11,7 +11,7 @@ Faults are ordered over HTTP (`POST /_order`), as JSON; an order stands until th
     code      answer inserts with this error code instead of running them
     lose      run inserts, then close the connection without an answer
     times     how many inserts `code` or `lose` meet; absent: all
-`GET /_orders` tells how many inserts met the order.
+`GET /_orders` tells how many inserts met the order, and how many inserts the engine itself refused, by its code.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import re
 import ssl
 import tempfile
 import uuid
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -51,6 +52,7 @@ class Server:
         self._anchor = connect(path)
         self._order: dict[str, Any] = {}
         self._met = 0
+        self._refused: Counter[int] = Counter()
         self._parsed: set[str] = set()
 
     def app(self) -> web.Application:
@@ -70,7 +72,7 @@ class Server:
         return web.Response(text="Ok.\n")
 
     async def _tell(self, _: web.Request) -> web.Response:
-        return web.json_response({"met": self._met})
+        return web.json_response({"met": self._met, "refused": self._refused})
 
     async def _statement(self, request: web.Request) -> web.StreamResponse:
         if not self._knows(request):
@@ -90,14 +92,17 @@ class Server:
         if not sql.strip():
             return web.Response(text="Ok.\n")
         await asyncio.sleep(self._order.get("delay_s", 0))
-        met = bool(INSERT.match(sql.encode())) and ("code" in self._order or "lose" in self._order) and self._meets()
+        insert = bool(INSERT.match(sql.encode()))
+        met = insert and ("code" in self._order or "lose" in self._order) and self._meets()
         if met and "code" in self._order:
             return _failure(self._order["code"], "ordered by the test")
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self._pool, self._run, sql, data, fields)
         except RuntimeError as error:  # chdb.ChdbError is one
             found = re.search(r"Code: (\d+)", str(error))
-            return _failure(int(found.group(1)) if found else 1002, str(error))
+            code = int(found.group(1)) if found else 1002
+            self._refused[code] += insert
+            return _failure(code, str(error))
         if met:
             assert request.transport is not None
             request.transport.abort()

@@ -43,6 +43,8 @@ class Fault:
     workers: int = 1
     partitions: int = 4
     mix: Mix | None = None
+    room: int | None = None
+    """Bytes of the disk that the ledger has for itself; None: it shares the machine's."""
     network: bool = False
     """Whether workers reach Kafka through a proxy."""
     settings: Mapping[str, Any] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -31,9 +32,14 @@ class LedgerServer:
         password: str = "",
         certificate: Path | None = None,
         key: Path | None = None,
+        room: int | None = None,
     ) -> None:
-        """`certificate`, `key`: PEM files; with them the server speaks TLS."""
+        """`certificate`, `key`: PEM files; with them the server speaks TLS.
+
+        `room`: bytes of a disk of its own, in memory, seen by the server alone (`fill`, `clear`); its data end with it.
+        """
         self.root = root
+        self.room = room
         self.port = free_ports(1)[0]
         self._options = ["--user", user, "--password", password]
         if certificate is not None:
@@ -58,6 +64,7 @@ class LedgerServer:
         with (self.root / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
+                    *(_on_a_disk(self.root / "data", self.room) if self.room else ()),
                     *(sys.executable, "-m", "tests.faults.clickhouse_server", "--path", str(self.root / "data")),
                     *("--port", str(self.port), *self._options),
                 ],
@@ -92,6 +99,20 @@ class LedgerServer:
         """SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
 
+    def fill(self) -> None:
+        """Take all room that is left on the server's disk (it has to have `room`), as somebody else's file does."""
+        with self._ballast.open("wb") as file:
+            disk = os.fstatvfs(file.fileno())
+            os.posix_fallocate(file.fileno(), 0, disk.f_bavail * disk.f_frsize)
+
+    def clear(self) -> None:
+        """Give it back."""
+        self._ballast.unlink()
+
+    @property
+    def _ballast(self) -> Path:
+        return Path(f"/proc/{self.pid}/root") / (self.root / "data").relative_to("/") / "ballast"
+
     def order(self, **order: Any) -> None:
         """Order a fault (`tests.faults.clickhouse_server`); without arguments all is well again."""
         request = urllib.request.Request(f"{self.url}/_order", dumps(order).encode(), {"Content-Type": "text/json"})
@@ -99,8 +120,16 @@ class LedgerServer:
 
     def met(self) -> int:
         """How many inserts met the last order."""
+        return int(self._told()["met"])
+
+    def refused(self, code: int) -> int:
+        """How many inserts the engine itself has refused with this error."""
+        return int(self._told()["refused"].get(str(code), 0))
+
+    def _told(self) -> dict[str, Any]:
         with urllib.request.urlopen(f"{self.url}/_orders", timeout=10) as answer:
-            return int(loads(answer.read())["met"])
+            told: dict[str, Any] = loads(answer.read())
+            return told
 
     def stop(self) -> None:
         """End it, whatever it does."""
@@ -116,3 +145,20 @@ class LedgerServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def _on_a_disk(path: Path, room: int) -> list[str]:
+    """What to put before a command to give it a disk of `room` bytes at `path`, in a mount namespace of its own."""
+    path.mkdir(parents=True, exist_ok=True)
+    script = 'mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"'
+    return ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", script, "sh", str(room), str(path)]
+
+
+def disks_can_be_had() -> bool:
+    """Whether this machine lets us mount a disk of our own (`LedgerServer(room=...)`)."""
+    with tempfile.TemporaryDirectory() as path:
+        try:
+            command = [*_on_a_disk(Path(path), 1 << 20), "true"]
+            return subprocess.run(command, capture_output=True, check=False, timeout=10).returncode == 0
+        except OSError:
+            return False

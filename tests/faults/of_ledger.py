@@ -14,6 +14,10 @@ MORE_MEMORY: Final = 300 << 20
 """What a worker may take more during an outage, in bytes: a flush in work, one that fills, eight fetched batches a
 partition, and what the allocator keeps."""
 
+NOT_ENOUGH_SPACE: Final = 243
+ROOM: Final = 1 << 30
+"""Bytes of the disk that is to be full: several times what a fault's calls take."""
+
 
 async def away(here: System, scale: Scale) -> None:
     """kill -9 of the server; back after minutes. Memory stays bounded meanwhile, and the backlog is worked off."""
@@ -55,10 +59,10 @@ async def slow(here: System, scale: Scale) -> None:
 
 
 async def errors(here: System, scale: Scale) -> None:
-    """Inserts are answered with errors that pass: too many parts, no memory, read-only, time-out."""
+    """Inserts are answered with errors that pass: too many parts, no memory, read-only, time-out, a full disk."""
     here.feed.flow(scale.rate)
     await here.flowing()
-    for code in (252, 241, 242, 159) * scale.times(1, 5):
+    for code in (252, 241, 242, 159, 243, 75) * scale.times(1, 5):
         here.ledger.order(code=code, times=3)
         await until(lambda: here.ledger.met() >= 3)
         here.ledger.order()
@@ -67,14 +71,16 @@ async def errors(here: System, scale: Scale) -> None:
 
 
 async def full(here: System, scale: Scale) -> None:
-    """The disk is full (the engine cannot reserve space), until somebody makes room."""
+    """The disk is full, to the last byte, until somebody makes room."""
     here.feed.flow(scale.rate)
     await here.flowing()
-    here.ledger.order(code=243)
-    await asyncio.sleep(scale.seconds(5, 60))
-    assert here.ledger.met() > 0
-    here.ledger.order()
-    await here.recovered()
+    for _ in range(scale.times(1, 3)):
+        before = here.ledger.refused(NOT_ENOUGH_SPACE)
+        here.ledger.fill()
+        await asyncio.sleep(scale.seconds(5, 60))
+        assert here.ledger.refused(NOT_ENOUGH_SPACE) > before
+        here.ledger.clear()
+        await here.recovered()
     assert not here.workers[0].own_ends, here.workers[0].own_ends
 
 
@@ -145,8 +151,8 @@ FAULTS: Final = (
     Fault("ledger away", "kill -9 of ClickHouse, back after 5 minutes (short form: 15 s)", away),
     Fault("ledger killed", "kill -9 of ClickHouse at random moments, back at once", killed),
     Fault("ledger slow", "every statement takes a second longer", slow),
-    Fault("ledger in error", "inserts answered with 252, 241, 242, 159, three times each", errors),
-    Fault("ledger's disk full", "inserts answered with 243, NOT_ENOUGH_SPACE", full),
+    Fault("ledger in error", "inserts answered with 252, 241, 242, 159, 243, 75, three times each", errors),
+    Fault("ledger's disk full", "no byte left on ClickHouse's disk for a minute (short form: 5 s)", full, room=ROOM),
     Fault("answer lost", "the insert is done, the connection is cut before its answer", answer_lost),
     Fault("ledger cut off", "connections reset and refused at random moments", cut),
     Fault("ledger half-open", "connections stay open and carry nothing", half_open),

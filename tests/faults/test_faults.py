@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.faults.kinds import Fault, Scale
-from tests.faults.matrix import FAULTS, Ground, ground, mend, run
+from tests.faults.matrix import FAULTS, Ground, cannot, ground, mend, run
 from tests.kafka.fixtures import need_kafka
 
 pytestmark = pytest.mark.faults
@@ -43,6 +43,8 @@ def grounds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int]
 
 @pytest.mark.parametrize("fault", [pytest.param(fault, id=fault.name) for fault in CHOSEN])
 def test_nothing_lost_nothing_doubled(grounds: Callable[[int], Ground], fault: Fault) -> None:
+    if reason := cannot(fault):
+        pytest.skip(reason)
     on = grounds(fault.nodes)
     try:
         result = asyncio.run(run(fault, on, SCALE))
