@@ -26,7 +26,7 @@ from yarl import URL
 from streams.config import Settings
 from streams.errors import SpendstreamError, Unavailable
 from streams.kafka_security import faust_credentials
-from streams.meter.agent import OutgoingRecord
+from streams.meter.outgoing import OutgoingRecord
 from streams.transport import Consumer, RawSchema
 
 BUFFERED_BATCHES = 8

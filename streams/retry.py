@@ -11,6 +11,9 @@ from streams.metrics import Metrics
 
 T = TypeVar("T")
 
+Retried = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
+"""Runs a step, under a name for people, until no server that it needs is away: `until_available`, already bound."""
+
 _FIRST_S = 0.2
 _MOST_S = 10.0  # a server that comes back is used within ten seconds
 

@@ -121,7 +121,7 @@ def _patient(fetch: Callable[..., Awaitable[bool]]) -> Callable[..., Awaitable[b
     return patient
 
 
-class _ConsumerThread(driver.AIOKafkaConsumerThread):
+class ConsumerThread(driver.AIOKafkaConsumerThread):
     """The aiokafka consumer's thread, with latency fit for seconds, not minutes."""
 
     def _create_worker_consumer(self, transport: driver.Transport) -> Any:
@@ -153,7 +153,7 @@ class Consumer(driver.Consumer):
         that `read_one` asked for, or that were read before the seek. `perform_seek` waits for it."""
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     # -- delivery ------------------------------------------------------------------------------------------------
 

@@ -66,7 +66,7 @@ from streams.watch.tell import StepTeller
 log = structlog.get_logger("spendstream.worker")
 
 
-_GC_THRESHOLDS = (100_000, 20, 100)
+GC_THRESHOLDS = (100_000, 20, 100)
 """A call makes a few dozen objects and no cycle; with Python's default thresholds the collector takes a fifth of the
 worker's time looking for one. Cycles (exceptions, closed connections) are still found, every few seconds."""
 
@@ -214,7 +214,7 @@ class Worker:
         """Bring tables and topics up to date, listen, and join the group."""
         settings = self.settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        gc.set_threshold(*_GC_THRESHOLDS)
+        gc.set_threshold(*GC_THRESHOLDS)
         applied = await asyncio.to_thread(migrate, self.database)
         if applied:
             log.info("ledger migrated", to=applied[-1].number)

@@ -18,8 +18,8 @@ from faust.types import TP
 
 from streams import topics
 from streams.ledger.store import Identities, Position
-from streams.meter.agent import OutgoingRecord
 from streams.meter.dedupe import IdentityWindow
+from streams.meter.outgoing import OutgoingRecord
 from streams.meter.pages import MEASURES
 from streams.meter.price import Pricer
 from streams.meter.route import Router

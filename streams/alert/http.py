@@ -26,7 +26,7 @@ from streams.controls.http import body_of, who
 from streams.errors import UsageError
 from streams.http.scopes import needs
 from streams.ledger.client import Database
-from streams.meter.agent import OutgoingRecord
+from streams.meter.outgoing import OutgoingRecord
 from streams.watch.action import ACTIONS, action_record
 
 Send = Callable[[list[OutgoingRecord]], Awaitable[None]]

@@ -36,9 +36,9 @@ from streams.meter.agent import Meter
 from streams.meter.price import Pricer
 from streams.meter.tiers import load_tiers
 from streams.metrics import Metrics
-from streams.transport import Consumer, RawSchema, RecordBatch, _ConsumerThread
+from streams.transport import Consumer, ConsumerThread, RawSchema, RecordBatch
 from streams.usage.agent import UsageAgent
-from streams.worker import _GC_THRESHOLDS, meter_options, windows_kept
+from streams.worker import GC_THRESHOLDS, meter_options, windows_kept
 
 _GATHER_S = 0.05
 _QUEUED_BATCHES = 8
@@ -120,7 +120,7 @@ class StockWorker:
 
     async def run_until(self, calls: int) -> tuple[int, Moment]:
         """Start, and wait until so many calls are in the ledger; how many are, and what the process used for them."""
-        gc.set_threshold(*_GC_THRESHOLDS)
+        gc.set_threshold(*GC_THRESHOLDS)
         migrate(self._database)
         body = asyncio.create_task(self._meter.run(cast(Any, self._batches())))
         timer = asyncio.create_task(self._gather_by_timer())
@@ -202,7 +202,7 @@ class _PatientConsumer(driver.Consumer):
     """Faust's own consumer, not spinning on the embedded broker."""
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
-        return _ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
 
 class _PatientTransport(driver.Transport):

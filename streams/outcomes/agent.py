@@ -5,6 +5,8 @@
 A crash before 1 reads the records again; after 1 the ledger's position skips them. `Unavailable` is retried for ever
 with back-off; any other fault ends the process.
 
+Not the meter's `Flusher`: verdicts are few, so nothing is taken while a flush is written, and one lock is enough.
+
 Known limits: offsets that the log no longer has when they are read (retention) are logged, not kept as rows; verdicts
 are no money.
 """
@@ -15,7 +17,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterable, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import structlog
 from faust.types import TP, EventT
@@ -26,6 +28,7 @@ from streams.outcomes.decode import Verdict, decode_outcomes
 from streams.outcomes.rows import Placed
 from streams.outcomes.store import OutcomePosition, OutcomeStore
 from streams.retry import until_available
+from streams.taking import take_all
 from streams.transport import Consumer, RecordBatch
 
 log = structlog.get_logger("spendstream.outcomes")
@@ -115,17 +118,7 @@ class OutcomeAgent:
 
     async def run(self, events: AsyncIterable[EventT[Any]]) -> None:
         """The agent's body. Faults are reported and end the process."""
-        timer = asyncio.create_task(self._flush_by_timer())
-        try:
-            async for event in events:
-                await self._take(event.message, cast(RecordBatch, event.value))
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._fail(error)
-            raise
-        finally:
-            timer.cancel()
+        await take_all(events, self._take, [self._flush_by_timer], self._fail)
 
     async def _take(self, message: Any, batch: RecordBatch) -> None:
         incarnation = self._incarnations.get(batch.partition)
@@ -161,14 +154,9 @@ class OutcomeAgent:
                     self._consumer.settle(message)
 
     async def _flush_by_timer(self) -> None:
-        try:
-            while True:
-                await asyncio.sleep(self._flush_s)
-                await self.flush()
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:
-            self._fail(error)
+        while True:
+            await asyncio.sleep(self._flush_s)
+            await self.flush()
 
     async def _retried(self, what: str, step: Callable[[], Awaitable[T]]) -> T:
         return await until_available(what, step, self._metrics, log)

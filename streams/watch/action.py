@@ -13,7 +13,7 @@ import secrets
 from typing import Final, Literal
 
 from streams import topics
-from streams.meter.agent import OutgoingRecord
+from streams.meter.outgoing import OutgoingRecord
 from streams.watch.record import Action, encode_steps
 
 ActionName = Literal["acknowledge", "silence", "resolve"]

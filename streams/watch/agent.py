@@ -24,11 +24,12 @@ from streams import topics
 from streams.duties import Duties
 from streams.errors import Fenced
 from streams.ledger.store import LedgerStore
-from streams.meter.agent import Sender
+from streams.meter.outgoing import Sender
 from streams.metrics import Metrics
+from streams.retry import Retried
 from streams.transport import Consumer, RecordBatch
 from streams.watch.checkpoint import Saved, saved_of
-from streams.watch.seat import Retried, Seat, SeatOptions
+from streams.watch.seat import Seat, SeatOptions
 from streams.watch.store import WatchStore
 
 log = structlog.get_logger("spendstream.watch")

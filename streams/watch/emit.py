@@ -8,7 +8,7 @@ import msgspec
 
 from streams import topics
 from streams.detect import Signal
-from streams.meter.agent import OutgoingRecord
+from streams.meter.outgoing import OutgoingRecord
 from streams.recheck.tell import instant
 from streams.report.money import exact
 from streams.watch.fold import Change

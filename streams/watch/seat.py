@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby
@@ -22,10 +22,11 @@ import structlog
 
 from streams.detect import DetectConfig, Signal
 from streams.detect.packed import unpack
-from streams.meter.agent import OutgoingRecord, Sender
+from streams.meter.outgoing import OutgoingRecord, Sender
 from streams.meter.route import Router
 from streams.metrics import Metrics
 from streams.recheck.read import stretches
+from streams.retry import Retried
 from streams.transport import RecordBatch
 from streams.watch import checkpoint
 from streams.watch.checkpoint import Saved
@@ -38,7 +39,6 @@ from streams.watch.told import progress_text
 
 log = structlog.get_logger("spendstream.watch")
 T = TypeVar("T")
-Retried = Callable[[str, Callable[[], Awaitable[Any]]], Awaitable[Any]]
 
 _SLICE = 500
 _SLICE_BEHIND = 8_000

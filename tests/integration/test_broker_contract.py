@@ -26,7 +26,7 @@ from streams.app import KafkaSender
 from streams.config import Settings, load_settings
 from streams.errors import Unavailable, UsageError
 from streams.kafka_admin import TopicSpec, ensure_topics, topic_spec
-from streams.meter.agent import OutgoingRecord
+from streams.meter.outgoing import OutgoingRecord
 from streams.publish import Publisher
 from streams.replay.publish import BATCH_BYTES, LinePublisher
 from streams.transport import Consumer

@@ -29,7 +29,7 @@ from streams.errors import Unavailable
 from streams.http.server import Access, HttpServer
 from streams.kafka_admin import ensure_topics, topic_spec
 from streams.ledger.store import LedgerStore
-from streams.meter.agent import OutgoingRecord
+from streams.meter.outgoing import OutgoingRecord
 from streams.watch.record import decode_steps
 from tests.fakes import BASE_MS
 from tests.incident_rows import add_event

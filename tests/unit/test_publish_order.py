@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -36,9 +37,12 @@ async def _one_flush_of_two_batches() -> FakeSender:
     # Of two seconds far apart memory holds one: the older leaves, and is touched again.
     first = batch_of(call("a", time=BASE_MS), call("b", time=BASE_MS + 3_600_000))
     again = batch_of(call("c", time=BASE_MS), offset=2)
-    for batch in (first, again):
-        message: Any = SimpleNamespace(partition=0, offset=batch.records[-1].offset)
-        await meter._take(message, batch)
+
+    async def events() -> AsyncIterator[Any]:
+        for batch in (first, again):
+            yield SimpleNamespace(message=SimpleNamespace(partition=0, offset=batch.records[-1].offset), value=batch)
+
+    await meter.run(events())
     await meter.flush()
     assert not faults
     return sender

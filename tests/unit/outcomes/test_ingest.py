@@ -120,9 +120,14 @@ class Bench:
         self.consumer = FakeConsumer(self.journal)
         self.consumer.bounds[TP0] = (0, end)
         self.fatal: list[BaseException] = []
+        self.failed = asyncio.Event()
         self.agent = OutcomeAgent(
-            cast(OutcomeStore, self.store), Metrics(), on_fatal=self.fatal.append, now_ms=lambda: BASE_MS, flush_s=0.001
+            cast(OutcomeStore, self.store), Metrics(), on_fatal=self._fail, now_ms=lambda: BASE_MS, flush_s=0.001
         )
+
+    def _fail(self, error: BaseException) -> None:
+        self.fatal.append(error)
+        self.failed.set()
 
     async def assigned(self) -> int:
         return (await self.agent.on_assigned({TP0: None}, cast(Consumer, self.consumer)))[TP0]
@@ -209,9 +214,17 @@ def test_another_fault_ends_the_process_and_nothing_is_acknowledged() -> None:
         bench = Bench()
         bench.store.script = Script([LedgerError("refused")])
         await bench.assigned()
-        timer = asyncio.create_task(bench.agent._flush_by_timer())
-        await bench.agent._take(SimpleNamespace(partition=0, offset=0), taken(0, 1))
-        await asyncio.wait_for(timer, 10)
+
+        async def one_then_silence() -> AsyncIterator[Any]:
+            async for event in events(taken(0, 1)):
+                yield event
+            await asyncio.Event().wait()
+
+        body = asyncio.create_task(bench.agent.run(one_then_silence()))
+        async with asyncio.timeout(10):
+            await bench.failed.wait()
+        body.cancel()
+        await asyncio.wait({body})
         assert [str(error) for error in bench.fatal] == ["refused"]
         assert "settle" not in bench.journal.whats()
 
