@@ -6,6 +6,7 @@
     ├── Unavailable             a broker or database cannot be reached now; retried with back-off
     ├── Fenced                  a later epoch owns the partition; what this worker holds of it is void
     └── LedgerError             the ledger refused or contradicts itself; the process stops
+        └── OlderLedger         it lacks tables or columns of this version
 
 Bad input from routers is never an exception: it is a value with a reason (`streams.meter.decode.Reject`).
 """
@@ -40,3 +41,7 @@ class Fenced(SpendstreamError):
 
 class LedgerError(SpendstreamError):
     """The ledger refused a write or contradicts itself; going on would risk money."""
+
+
+class OlderLedger(LedgerError):
+    """The ledger was made by an older Spendstream; the message says how to bring it up to date."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from streams.alert.notice import SEVERITIES, Notice, Severity
+from streams.counted import counted
 
 DIGEST_LINES: Final = 50
 """Notices that a digest spells out; chat services cut longer texts, each at another place."""
@@ -38,8 +39,7 @@ class Message:
         """One line."""
         if not self.digest:
             return self.notices[0].title
-        number = len(self.notices)
-        return f"Spendstream: {number} notice{'s'[: number != 1]}, {self.severity} at most"
+        return f"Spendstream: {counted(len(self.notices), 'notice')}, {self.severity} at most"
 
     @property
     def text(self) -> str:

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
+from streams.counted import counted
+
 CALLED: Final[Mapping[str, str]] = {
     "loop": "runaway loop",
     "retry_storm": "retry storm",
@@ -112,7 +114,7 @@ def called(kind: str) -> str:
 
 def calls(number: int) -> str:
     """A number of calls."""
-    return f"{number:,} call{'s'[: number != 1]}"
+    return counted(number, "call")
 
 
 def dollars(amount: Decimal) -> str:

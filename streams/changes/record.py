@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from streams.config import Settings
+from streams.counted import counted
 from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
 
@@ -109,4 +110,5 @@ def words(one: Found, before: tuple[str, str, str] | None) -> str:
     added = [line[1:].strip() for line in lines if line.startswith("+")]
     removed = [line[1:].strip() for line in lines if line.startswith("-")]
     shown = "; ".join(line for line in added if line and not line.startswith("#"))
-    return f"{one.name} changed: {len(added)} lines in, {len(removed)} out" + (f": {shown[:300]}" if shown else "")
+    figures = f"{counted(len(added), 'line')} in, {len(removed)} out"
+    return f"{one.name} changed: {figures}" + (f": {shown[:300]}" if shown else "")

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from streams.cli.older import AT_SERVERS, AT_WORKER, at_directory, older
 from streams.errors import LedgerError, Unavailable, UsageError
 
 DATABASE = "spendstream"
@@ -74,49 +75,57 @@ class Ledger(Protocol):
 
 
 class _Rows:
-    """`rows` by way of `text`."""
+    """`text` and `rows` by way of `_run`; a ledger that is too old for a statement is called so."""
 
-    def text(
+    todo = AT_SERVERS
+    """What to do about an older ledger."""
+
+    def _run(
         self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
     ) -> bytes:
         raise NotImplementedError
 
+    def text(
+        self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
+    ) -> bytes:
+        """See `Ledger.text`."""
+        try:
+            return self._run(sql, fmt, parameters, settings)
+        except _Missing as error:
+            missing = self._missing()
+            if not missing:
+                raise
+            raise older(missing, self.todo, str(error)) from None
+
     def rows(
         self, sql: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
     ) -> list[list[Any]]:
-        try:
-            answer = self.text(sql, "JSONCompact", parameters, {**JSON_SETTINGS, **(settings or {})})
-        except _Missing as error:
-            raise LedgerError(f"{error}{self._behind()}") from None
+        """See `Ledger.rows`."""
+        answer = self.text(sql, "JSONCompact", parameters, {**JSON_SETTINGS, **(settings or {})})
         rows: list[list[Any]] = json.loads(answer)["data"]
         return rows
 
-    def _behind(self) -> str:
-        """Why a table or column may be missing: the ledger was made by an older Spendstream. '' when it was not."""
+    def _missing(self) -> int:
+        """How many migrations the ledger lacks, which may be why a table is missing. 0 where there is no ledger."""
         from streams.ledger.migrate import migrations
 
         try:
-            answer = self.text("SELECT groupArray(number) FROM migrations", "JSONCompact")
+            answer = self._run("SELECT groupArray(number) FROM migrations", "JSONCompact")
         except LedgerError:
-            return ""
-        missing = {one.number for one in migrations()} - {int(number) for number in json.loads(answer)["data"][0][0]}
-        if not missing:
-            return ""
-        return (
-            f"\n  the ledger is of an older Spendstream ({len(missing)} migrations behind): start a worker of this "
-            "version on it, or run `spendstream migrate`"
-        )
+            return 0
+        return len({one.number for one in migrations()} - {int(number) for number in json.loads(answer)["data"][0][0]})
 
 
 class HttpLedger(_Rows):
     """A ledger behind ClickHouse's HTTP protocol; one connection a query, so any number of threads may ask."""
 
-    def __init__(self, url: str, *, timeout_s: float = 300.0, hint: str = "") -> None:
+    def __init__(self, url: str, *, timeout_s: float = 300.0, hint: str = "", todo: str = AT_SERVERS) -> None:
         """`url`: http(s)://user:password@host:port/database. Connects to nothing yet.
 
-        `hint`: what to say behind "does not answer".
+        `hint`: what to say behind "does not answer". `todo`: what to do about an older ledger.
         """
         self._hint = hint
+        self.todo = todo
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise UsageError("clickhouse_url is no ClickHouse URL: use http(s)://host:8123/database")
@@ -135,10 +144,9 @@ class HttpLedger(_Rows):
             secret = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
             self._headers["Authorization"] = "Basic " + base64.b64encode(secret).decode()
 
-    def text(
+    def _run(
         self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
     ) -> bytes:
-        """See `Ledger.text`."""
         # wait_end_of_query: a fault halfway is then a status, not the tail of half a result.
         asked = {"database": self._database, "default_format": fmt, "wait_end_of_query": "1", "readonly": "1"}
         asked |= {f"param_{name}": parameter(value) for name, value in (parameters or {}).items()}
@@ -167,18 +175,18 @@ class HttpLedger(_Rows):
 class EngineLedger(_Rows):
     """A ledger directory opened by this process."""
 
-    def __init__(self, path: Path, database: str = DATABASE) -> None:
-        """Open chDB at `path`; the caller sees to it that no other process has it."""
+    def __init__(self, path: Path, database: str = DATABASE, *, todo: str = AT_SERVERS) -> None:
+        """Open chDB at `path`; the caller sees to it that no other process has it. `todo`: as of `HttpLedger`."""
         from streams.embedded.engine import ChdbEngine, EngineError, Limits
 
+        self.todo = todo
         self._fault: type[EngineError] = EngineError
         self._database = database
         self._engine = ChdbEngine(path, database=database, limits=Limits(seconds=600))
 
-    def text(
+    def _run(
         self, sql: str, fmt: str, parameters: Mapping[str, Any] | None = None, settings: Mapping[str, str] | None = None
     ) -> bytes:
-        """See `Ledger.text`."""
         values = {name: parameter(value) for name, value in (parameters or {}).items()}
         try:
             return self._engine.run(sql, fmt, values, settings or {}, self._database).body
@@ -221,10 +229,10 @@ def reach(embedded: Path | None, clickhouse_url: str) -> Iterator[Ledger]:
                 raise
             time.sleep(0.1)
     if running is not None:
-        yield HttpLedger(f"http://{running.clickhouse}/{DATABASE}")
+        yield HttpLedger(f"http://{running.clickhouse}/{DATABASE}", todo=AT_WORKER)
         return
     assert owned is not None
-    with owned, contextlib.closing(EngineLedger(layout.ledger)) as ledger:
+    with owned, contextlib.closing(EngineLedger(layout.ledger, todo=at_directory(embedded))) as ledger:
         yield ledger
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streams.counted import counted
 from streams.errors import UsageError
 
 if TYPE_CHECKING:
@@ -68,11 +69,12 @@ def in_words(result: RereadResult) -> str:
     told = result.as_json()
     return "\n".join(
         [
-            f"{result.records:,} records of {result.partitions} partitions read again (replay {result.replay_id})",
+            f"{counted(result.records, 'record')} of {counted(result.partitions, 'partition')} read again "
+            f"(replay {result.replay_id})",
             f"  new         {told['new']:>16,}",
             f"  duplicates  {told['duplicates']:>16,}  (the ledger had them)",
             f"  rejected    {told['rejected']:>16,}",
             *([f"  moved       {told['moved']:>16,}"] if told["moved"] else []),
-            f"the ledger holds {result.calls:,} calls, {result.calls_before:,} before",
+            f"the ledger holds {counted(result.calls, 'call')}, {result.calls_before:,} before",
         ]
     )

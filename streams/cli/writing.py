@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from streams.cli.older import AT_SERVERS, AT_WORKER, older
 from streams.errors import UsageError
 
 if TYPE_CHECKING:
@@ -30,8 +31,7 @@ def writable(embedded: Path | None, clickhouse_url: str, *, reading: bool = Fals
 
     if embedded is None:
         with contextlib.closing(Database(clickhouse_url)) as database:
-            if not reading:
-                migrate(database)
+            _up_to_date(database, reading, AT_SERVERS)
             yield database
         return
     from streams.embedded.directory import Layout, find_running, own
@@ -43,6 +43,7 @@ def writable(embedded: Path | None, clickhouse_url: str, *, reading: bool = Fals
     if running is not None:
         if reading:
             with contextlib.closing(Database(f"http://{running.clickhouse}/spendstream")) as database:
+                _up_to_date(database, reading, AT_WORKER)
                 yield database
             return
         raise UsageError(
@@ -52,3 +53,12 @@ def writable(embedded: Path | None, clickhouse_url: str, *, reading: bool = Fals
     with own(layout.root) as owned, contextlib.closing(Database(f"chdb://{owned.layout.ledger}")) as database:
         migrate(database)  # ours meanwhile; a ledger of an older version lacks the tables that are read
         yield database
+
+
+def _up_to_date(database: Database, reading: bool, todo: str) -> None:
+    """Bring the tables up to date; with `reading`, refuse a ledger of an older version, which lacks what is read."""
+    from streams.ledger.migrate import migrate
+
+    pending = migrate(database, dry_run=reading)
+    if reading and pending:
+        raise older(len(pending), todo)

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 
 from streams import topics
 from streams.controls.duty import ControlRecord
+from streams.counted import counted
 from streams.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class ControlSender:
             work.result(PATIENCE_S)
         except NotInTime:
             work.cancel()
-            raise Unavailable(f"the broker did not take {len(records)} controls within {PATIENCE_S:.0f} s") from None
+            what = counted(len(records), "control")
+            raise Unavailable(f"the broker did not take {what} within {PATIENCE_S:.0f} s") from None
 
     async def _send(self, records: Sequence[ControlRecord]) -> None:
         producer = self._app.producer
@@ -42,4 +44,4 @@ class ControlSender:
             ]
             await asyncio.gather(*pending)
         except KafkaError as error:
-            raise Unavailable(f"the broker did not take {len(records)} controls: {error}") from error
+            raise Unavailable(f"the broker did not take {counted(len(records), 'control')}: {error}") from error

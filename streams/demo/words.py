@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from streams.counted import counted
 from streams.demo.company import NAME
 from streams.demo.flagged import flag_of
 from streams.demo.result import DemoResult, usd
@@ -82,7 +83,7 @@ def summary(result: DemoResult, kept: Path | None) -> str:
     if result.runaways:
         spent = sum((spend.cost_usd for _, spend in result.runaways), start=totals.cost_usd * 0)
         share = f" ({spent / totals.cost_usd:.0%} of all)" if totals.cost_usd else ""
-        lines.append(f"  runaways    ${money(spent)} in {len(result.runaways)} runs{share}")
+        lines.append(f"  runaways    ${money(spent)} in {counted(len(result.runaways), 'run')}{share}")
         lines += _flags(result)
     for plan in result.plans:
         paid, by_token = money(plan.total_usd), money(plan.list_usd)

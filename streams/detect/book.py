@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from streams.detect.config import MINUTE_MS, DetectConfig
 from streams.detect.habit import Run
-from streams.detect.incident import Event, Incident, open_incident, snapshot, weigh
-from streams.detect.signal import Signal, dollars
+from streams.detect.incident import Event, Incident, as_of, open_incident, snapshot, weigh
+from streams.detect.signal import Signal
 
 
 def shared(run: Run, kind: str) -> Incident | None:
@@ -74,7 +74,7 @@ class Book:
                 incident.severity = "warning"
                 incident.pages += 1
                 incident.kind = signal.kind
-                incident.evidence = f"{signal.evidence}; {signal.calls} calls and {dollars(signal.cost)} so far"
+                incident.evidence = as_of(signal, "when it became a warning")
                 self._events.append(Event("escalated", signal.time, snapshot(incident)))
             if run.incident is None:
                 self._join(incident, run)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from streams.counted import counted
 from streams.detect.call import Seen
 from streams.detect.config import HOUR_MS, DetectConfig
 from streams.detect.habit import KIDS, Member, Run
@@ -68,6 +69,5 @@ def describe(run: Run, call: Seen, config: DetectConfig) -> str:
         else f"normal is below {config.fan_cold}"
     )
     since = span(call.time - run.fan_first[1]) if run.fan_first else "0 s"
-    levels = "1 level" if run.deepest == 1 else f"{run.deepest} levels"
     depth = f"; normal is below {config.fan_deep} levels" if run.deepest >= config.fan_deep else ""
-    return f"{run.kids:.0f} new sub-agents in {since}, {levels} deep; {usual} an hour{depth}"
+    return f"{run.kids:.0f} new sub-agents in {since}, {counted(run.deepest, 'level')} deep; {usual} an hour{depth}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field, replace
 
+from streams.counted import counted
 from streams.detect.config import HOUR_MS, DetectConfig
 from streams.detect.signal import Signal, dollars, span
 
@@ -31,7 +32,7 @@ class Incident:
     opened_by: str
     calls_before_open: int
     cost_before_open: int
-    evidence: str
+    evidence: str  # as of the opening, or of the moment when a ticket became a warning
     ready: bool
     calls: int
     cost: int
@@ -65,7 +66,7 @@ def incident_id(key: str, kind: str, first_call_id: str) -> str:
 
 def open_incident(key: str, signal: Signal, config: DetectConfig) -> Incident:
     """The incident that `signal` begins."""
-    evidence = f"{signal.evidence}; {signal.calls} calls and {dollars(signal.cost)} so far"
+    evidence = as_of(signal, "at opening")
     incident = Incident(
         id=incident_id(key, signal.kind, signal.first_call_id),
         kind=signal.kind,
@@ -90,6 +91,15 @@ def open_incident(key: str, signal: Signal, config: DetectConfig) -> Incident:
     return incident
 
 
+def as_of(signal: Signal, moment: str) -> str:
+    """A signal's evidence with its figures and the moment that they are of (`at opening`): an incident keeps this text
+    while its running totals go on.
+    """
+    if not signal.calls:
+        return signal.evidence
+    return f"{signal.evidence}; {moment}: {counted(signal.calls, 'call')}, {dollars(signal.cost)}"
+
+
 def weigh(incident: Incident, at: int, config: DetectConfig) -> bool:
     """Raise the severity by cost and cost rate (over at least six minutes); True when it rose to critical."""
     if incident.severity != "warning":
@@ -111,6 +121,6 @@ def summary(incident: Incident) -> str:
     where = f"run {incident.run_id} of {incident.agent_id}" if incident.run_id else incident.agent_id
     length = span((incident.resolved_at or incident.last_abnormal) - incident.first_time)
     return (
-        f"{incident.kind} in {where} ({incident.severity}, {incident.state}): {incident.calls} calls, "
+        f"{incident.kind} in {where} ({incident.severity}, {incident.state}): {counted(incident.calls, 'call')}, "
         f"{dollars(incident.cost)} in {length}. {incident.evidence}"
     )

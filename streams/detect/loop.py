@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 
+from streams.counted import counted
 from streams.detect.call import Seen
 from streams.detect.config import DetectConfig
 from streams.detect.habit import COUNT, REPEAT, Run
@@ -91,7 +92,8 @@ def describe(run: Run, call: Seen, config: DetectConfig) -> str:
     whose = "its own record is" if run.root.ready(config) else "normal runs have at most"
     since = span(call.time - run.loop_first[1]) if run.loop_first else "0 s"
     free = max(size - 1, 0)
-    return f"{what}, {run.beyond + free:.0f} repeats in {since} with nothing new between; {whose} {usual + free:.0f}"
+    repeats = counted(round(run.beyond + free), "repeat")
+    return f"{what}, {repeats} in {since} with nothing new between; {whose} {usual + free:.0f}"
 
 
 def count_level(run: Run, call: Seen, cost: int, config: DetectConfig) -> float:

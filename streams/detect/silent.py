@@ -28,4 +28,4 @@ def deadline(root: Root, config: DetectConfig) -> int | None:
 def describe(root: Root, at: int) -> str:
     """The evidence in words and figures."""
     pause, usual = span(at - root.last_ms), span(int(root.gap_ms))
-    return f"no call for {pause}; in {root.blocks} active hours it never paused longer than {usual}"
+    return f"at opening no call for {pause}; in {root.blocks} active hours it had never paused longer than {usual}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from streams.counted import counted
 from streams.detect.call import Seen
 from streams.detect.config import HOUR_MS, MINUTE_MS, DetectConfig
 from streams.detect.habit import SPEND10, SPEND60, SPEND360, Root, Run
@@ -67,5 +68,5 @@ def describe(root: Root, call: Seen, config: DetectConfig) -> str:
     hour, ten = dollars(int(root.record[SPEND60])), dollars(int(root.record[SPEND10]))
     return (
         f"spent about {dollars(int(root.spend60))} in an hour and {dollars(int(root.spend10))} in ten minutes; "
-        f"its records of {hours} hours are {hour} and {ten}"
+        f"its records of {counted(hours, 'hour')} are {hour} and {ten}"
     )

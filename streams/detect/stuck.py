@@ -5,6 +5,7 @@ Needs `run_id`, prices and the agent's own history.
 
 from __future__ import annotations
 
+from streams.counted import counted
 from streams.detect.config import DetectConfig
 from streams.detect.habit import RUN_COST, Run
 from streams.detect.signal import dollars
@@ -23,6 +24,6 @@ def level(run: Run, config: DetectConfig) -> float:
 def describe(run: Run) -> str:
     """The evidence in words and figures."""
     return (
-        f"the run has cost {dollars(run.cost)} in {run.calls} calls and goes on; its agent's dearest run was "
+        f"the run had cost {dollars(run.cost)} in {counted(run.calls, 'call')} and went on; its agent's dearest was "
         f"{dollars(int(run.root.record[RUN_COST]))}"
     )

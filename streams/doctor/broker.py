@@ -18,6 +18,7 @@ from aiokafka.errors import KafkaError
 
 from streams import topics
 from streams.config import Settings
+from streams.counted import counted
 from streams.doctor.finding import Finding, Level
 from streams.kafka_admin import TopicSpec
 from streams.kafka_security import why
@@ -101,7 +102,7 @@ def judge(bootstrap: str, broker: Broker | str, settings: Settings, now_ms: int)
     if isinstance(broker, str):
         todo = "start Kafka, or set SPENDSTREAM_BROKER_URL to where it listens (host:port as seen from here)"
         return [Finding("broker", "fail", f"{bootstrap}: {broker}", todo)]
-    findings = [Finding("broker", "ok", f"{bootstrap} answers, {_plural(broker.brokers, 'broker')}")]
+    findings = [Finding("broker", "ok", f"{bootstrap} answers, {counted(broker.brokers, 'broker')}")]
     for wanted in topics_made(settings):
         findings += judge_topic(wanted, broker.topics.get(wanted.name), settings)
     findings += judge_group(settings.group_id, broker.group, sum(broker.end.values()))
@@ -117,13 +118,13 @@ def judge_topic(wanted: TopicSpec, topic: Topic | None, settings: Settings) -> l
         return [Finding(check, "fail", "does not exist", "start a worker: it makes its topics, and stamps them right")]
     findings = []
     if topic.leaderless:
-        what = f"{_plural(topic.leaderless, 'partition')} without a leader"
+        what = f"{counted(topic.leaderless, 'partition')} without a leader"
         findings.append(Finding(check, "fail", what, "bring the missing brokers back"))
     if topic.out_of_sync:
-        what = f"{_plural(topic.out_of_sync, 'partition')} with replicas that lag"
+        what = f"{counted(topic.out_of_sync, 'partition')} with replicas that lag"
         findings.append(Finding(check, "warn", what, "look at the brokers: a failure now could lose calls"))
     if topic.replicas < settings.replication:
-        what = f"{_plural(topic.replicas, 'replica')}, {settings.replication} wanted"
+        what = f"{counted(topic.replicas, 'replica')}, {settings.replication} wanted"
         findings.append(Finding(check, "warn", what, "raise it with kafka-reassign-partitions"))
     if topic.partitions != wanted.partitions:
         findings.append(_other_partitions(check, topic, wanted.partitions))
@@ -131,7 +132,7 @@ def judge_topic(wanted: TopicSpec, topic: Topic | None, settings: Settings) -> l
     if not findings:
         kept = topic.config.get("retention.ms", "")
         known = f", kept {_hours(int(kept))}" if kept else ""
-        what = f"{_plural(topic.partitions, 'partition')}, {_plural(topic.replicas, 'replica')}{known}"
+        what = f"{counted(topic.partitions, 'partition')}, {counted(topic.replicas, 'replica')}{known}"
         findings.append(Finding(check, "ok", what))
     return findings
 
@@ -186,7 +187,7 @@ def judge_group(group_id: str, group: Group | None, records: int) -> list[Findin
         level: Level = "fail" if records else "warn"
         return [Finding(check, level, "no worker has ever read the calls", start)]
     behind = sum(lag for lag in group.lag.values() if lag)
-    what = f"{_plural(group.members, 'worker')}, {group.state.lower()}, {behind:,} records behind"
+    what = f"{counted(group.members, 'worker')}, {group.state.lower()}, {counted(behind, 'record')} behind"
     if not group.members:
         return [Finding(check, "fail", f"no worker runs, {behind:,} records wait", start)]
     if group.state != "Stable":
@@ -281,8 +282,4 @@ def _lag(
 def _hours(ms: int) -> str:
     if ms < 0:
         return "for ever"
-    return _plural(round(ms / 3_600_000), "hour") if ms >= 3_600_000 else _plural(round(ms / 60_000), "minute")
-
-
-def _plural(count: int, word: str) -> str:
-    return f"{count} {word}{'s'[: count != 1]}"
+    return counted(round(ms / 3_600_000), "hour") if ms >= 3_600_000 else counted(round(ms / 60_000), "minute")

@@ -75,10 +75,11 @@ def _system(
 def _ledger(
     embedded: Path | None, clickhouse_url: str, *, server: bool, ends: dict[int, tuple[int, int]] | None
 ) -> list[Finding]:
+    from streams.cli.older import todo_at
     from streams.cli.reach import reach
 
     try:
         with reach(embedded, clickhouse_url) as door:
-            return ledger.look(door, server=server, ends=ends)
+            return ledger.look(door, server=server, ends=ends, todo=todo_at(embedded))
     except SpendstreamError as error:
         return [Finding("database", "fail", str(error), "mend what it says, and look again")]

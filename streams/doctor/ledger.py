@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from streams.counted import counted
 from streams.doctor.finding import Finding, Level
 from streams.doctor.local import disk_finding
 from streams.errors import LedgerError, SpendstreamError, Unavailable
@@ -30,16 +31,16 @@ RIGHTS = ("SELECT", "INSERT", "CREATE TABLE", "CREATE VIEW", "ALTER TABLE")
 MUCH_LAG = 100_000
 
 
-def look(ledger: Ledger, *, server: bool, ends: Mapping[int, tuple[int, int]] | None) -> list[Finding]:
+def look(ledger: Ledger, *, server: bool, ends: Mapping[int, tuple[int, int]] | None, todo: str) -> list[Finding]:
     """All findings. `server`: it has users and disks of its own; `ends`: (first, end) offset of calls by partition,
-    None when the broker could not be asked."""
+    None when the broker could not be asked; `todo`: what brings an older ledger up to date."""
     try:
         [[version, database, clock]] = ledger.rows("SELECT version(), currentDatabase(), now64(3)")
     except Unavailable as error:
         todo = "start ClickHouse, or set SPENDSTREAM_CLICKHOUSE_URL (http://user:password@host:8123/database)"
         return [Finding("database", "fail", str(error), todo)]
     except SpendstreamError as error:
-        return [Finding("database", "fail", str(error), _advice(str(error)))]
+        return [Finding("database", "fail", str(error), _advice(str(error), todo))]
     findings = [judge_version(str(version))]
     findings.append(judge_clock(str(clock), datetime.now(UTC)))
     if server:
@@ -47,7 +48,7 @@ def look(ledger: Ledger, *, server: bool, ends: Mapping[int, tuple[int, int]] | 
         findings += _disks(ledger)
     try:
         applied = _applied(ledger)
-        findings.append(judge_migrations(applied, migrations()))
+        findings.append(judge_migrations(applied, migrations(), todo))
         if findings[-1].level == "fail" or not applied:
             return findings
         [[calls, _, last]] = ledger.rows(named_query("report_extent"))
@@ -56,7 +57,7 @@ def look(ledger: Ledger, *, server: bool, ends: Mapping[int, tuple[int, int]] | 
             held = {int(part): int(after) for part, _, after in ledger.rows(named_query("log_positions"))}
             findings.append(judge_position(held, ends))
     except SpendstreamError as error:
-        findings.append(Finding("ledger", "fail", str(error), _advice(str(error))))
+        findings.append(Finding("ledger", "fail", str(error), _advice(str(error), todo)))
     return findings
 
 
@@ -81,11 +82,10 @@ def judge_clock(theirs: str, now: datetime) -> Finding:
     return Finding("clock of the database", level, what, "run NTP on both machines")
 
 
-def judge_migrations(applied: Mapping[int, str], known: Sequence[Migration]) -> Finding:
-    """`applied`: hash by number, empty when there is no ledger yet."""
+def judge_migrations(applied: Mapping[int, str], known: Sequence[Migration], todo: str) -> Finding:
+    """`applied`: hash by number, empty when there is no ledger yet. `todo`: what brings it up to date."""
     check = "migrations"
     newest = max((one.number for one in known), default=0)
-    todo = "run `spendstream migrate`, or start a worker: it does the same"
     if applied and max(applied) > newest:
         what = f"the ledger is at {max(applied):04d}, this version knows {newest:04d}"
         return Finding(check, "fail", what, "use the newer spendstream that wrote it")
@@ -110,7 +110,7 @@ def judge_position(held: Mapping[int, int], ends: Mapping[int, tuple[int, int]])
         return Finding(check, "fail", what, "raise the retention of the topic; publish these calls again if you can")
     ahead = sum(held[part] > end for part, (_, end) in ends.items() if part in held)
     if ahead:
-        what = f"the ledger is ahead of the log in {ahead} partition{'s'[: ahead != 1]}: the topic was made again"
+        what = f"the ledger is ahead of the log in {counted(ahead, 'partition')}: the topic was made again"
         return Finding(
             check, "warn", what, "nothing, if it was on purpose: a worker begins a new incarnation by itself"
         )
@@ -168,11 +168,11 @@ def _disks(ledger: Ledger) -> list[Finding]:
     return [disk_finding(f"of the database ({name})", int(free), int(total)) for name, free, total in rows]
 
 
-def _advice(message: str) -> str:
+def _advice(message: str, todo: str) -> str:
     if "AUTHENTICATION" in message or "REQUIRED_PASSWORD" in message:
         return "put the right user and password into SPENDSTREAM_CLICKHOUSE_URL"
     if "UNKNOWN_DATABASE" in message or "UNKNOWN_TABLE" in message:
-        return "run `spendstream migrate`, or start a worker: it makes the database and its tables"
+        return todo
     if "ACCESS_DENIED" in message or "Not enough privileges" in message:
         return "grant this user SELECT on the database"
     return "read the message; the database's own log has more"

@@ -29,6 +29,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from streams import topics
+from streams.counted import counted
 from streams.errors import Unavailable, UsageError
 from streams.ledger.sqlfiles import named_query
 from streams.repair.marks import Asked, Marks
@@ -196,8 +197,9 @@ async def _until_read(
             least, since = behind, clock()
         elif clock() - since > stall_s:
             raise Unavailable(
-                f"{behind:,} records wait to be read again, nothing has moved for {stall_s:.0f} s{why}: is a worker "
-                "running on this broker and this ledger? The request stands: workers read again when they start"
+                f"{counted(behind, 'record')} still to be read again, nothing has moved for {stall_s:.0f} s{why}: "
+                "is a worker running on this broker and this ledger? The request stands: workers read again when they "
+                "start"
             )
         await asyncio.sleep(POLL_S)
 

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from streams.counted import counted
 from streams.outcomes.runs import Coverage
 from streams.report.money import shown
 
@@ -121,7 +122,7 @@ def _evaluation(known: Known) -> Question:
     if not coverage.judged:
         return Question(asked, "no", "No run has a verdict. `spendstream outcomes load` or a publisher brings them.")
     share = coverage.judged / coverage.runs
-    by = f"{coverage.evaluators} evaluator{'s'[: coverage.evaluators != 1]}"
+    by = counted(coverage.evaluators, "evaluator")
     why = f"{coverage.judged:,} of {coverage.runs:,} runs ({share:.0%}) have a verdict, by {by}."
     if share >= JUDGED_SHARE and coverage.judged >= JUDGED_LEAST:
         return Question(asked, "yes", why)
@@ -155,7 +156,7 @@ def recommended(known: Known, answers: Sequence[Question]) -> Recommendation:
     steadiness = known.steadiness
     if steadiness is None:
         why = (
-            f"Calls of {known.days} day{'s'[: known.days != 1]} are too few to see what is steady (14 days are needed)."
+            f"Calls of {counted(known.days, 'day')} are too few to see what is steady (14 days are needed)."
             if known.steady is None
             else "There is no cost yet."
         )

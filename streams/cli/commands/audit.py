@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from streams.ledger.audit import AuditReport
@@ -49,14 +50,14 @@ def command(ctx: click.Context, /, embedded: Path | None, config: Path | None, a
 def _in_words(report: AuditReport) -> str:
     counts = report.counts
     lines = [
-        f"{counts.received:,} received = {counts.calls:,} calls + {counts.duplicates:,} duplicates + "
-        f"{counts.rejects:,} rejects" + (f" + {counts.moved:,} moved" if counts.moved else "")
+        f"{counts.received:,} received = {counted(counts.calls, 'call')} + {counted(counts.duplicates, 'duplicate')} + "
+        + counted(counts.rejects, "reject")
+        + (f" + {counts.moved:,} moved" if counts.moved else "")
     ]
     lines += [f"warning: {one.check}: {one.where}: {one.what}" for one in report.warnings]
     lines += [f"WRONG: {one.check}: {one.where}: {one.what}" for one in report.findings]
     if report.ok:
         lines.append("the ledger adds up")
     else:
-        number = len(report.findings)
-        lines.append(f"the ledger does NOT add up: {number} finding{'s'[: number != 1]}")
+        lines.append(f"the ledger does NOT add up: {counted(len(report.findings), 'finding')}")
     return "\n".join(lines)

@@ -11,6 +11,7 @@ import click
 
 from streams.cli.options import F, config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from schemas.budgets import Budget
@@ -70,8 +71,8 @@ def check(
         if as_json:
             say(one_json({"file": str(path), "budgets": len(budgets), "faults": faults}))
         else:
-            several = "1 budget" if len(budgets) == 1 else f"{len(budgets)} budgets"
-            head = f"{path}: {several}, " + (f"{len(faults)} unknown names" if faults else "no faults")
+            wrong = counted(len(faults), "unknown name") if faults else "no faults"
+            head = f"{path}: {counted(len(budgets), 'budget')}, {wrong}"
             say("\n".join([head, *(f"  - {fault}" for fault in faults)]))
     if faults:
         ctx.exit(1)

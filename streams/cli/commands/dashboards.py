@@ -12,6 +12,7 @@ import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from streams.boards.check import Asked, Report
@@ -98,7 +99,7 @@ def check_command(
         else:
             say(_told(report, timings))
     if report.faults:
-        raise click.ClickException(f"{len(report.faults)} fault{'s'[: len(report.faults) != 1]}")
+        raise click.ClickException(counted(len(report.faults), "fault"))
 
 
 def _told(report: Report, timings: bool) -> str:
@@ -109,7 +110,7 @@ def _told(report: Report, timings: bool) -> str:
             for one in report.ran
             if one.choice in {"everything", "alert"}
         ]
-    return "\n".join([*lines, f"{len(report.ran):,} queries ran"])
+    return "\n".join([*lines, f"{counted(len(report.ran), 'query', 'queries')} ran"])
 
 
 @contextlib.contextmanager

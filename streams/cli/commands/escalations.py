@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from streams.outcomes.escalations import Escalations, Group
@@ -57,14 +58,15 @@ def _in_words(found: Escalations) -> str:
         f"({rate:.2%}), {shown(total.cost)} of {shown(total.of_cost or 0)} USD"
     ]
     if total.tried_calls:
-        lines.append(f"{total.tried_calls:,} calls that they replace cost {shown(total.tried_cost)} USD in vain")
+        tried = counted(total.tried_calls, "call")
+        lines.append(f"{tried} replaced by them cost {shown(total.tried_cost)} USD in vain")
     if total.judged:
         lines.append(
             f"{_success(total.successes, total.judged)} of runs with one succeeded; of the same agents' others"
         )
         lines[-1] += f" {_success(found.others_successes, found.others_judged)}" if found.others_judged else " none"
     if found.otherwise:
-        lines.append(f"{found.otherwise:,} calls moved to the same, a cheaper or an unknown tier: not counted")
+        lines.append(f"{counted(found.otherwise, 'call')} moved to the same, a cheaper or an unknown tier: not counted")
     if total.calls:
         lines += ["", *_table("agent", found.by_agent)]
         lines += ["", *_table("reason / policy", found.by_reason)]

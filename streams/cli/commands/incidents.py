@@ -11,6 +11,7 @@ import click
 
 from streams.cli.asking import DefaultGroup, asked_of_worker, me
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 
 @click.group("incidents", cls=DefaultGroup)
@@ -146,7 +147,8 @@ def _listed(found: list[dict[str, Any]], everything: bool) -> str:
         ]
         for one in found
     ]
-    header = ["incident", "severity", "kind", "team", "agent", "run", "since", "calls", "so far", "taken by"]
+    money = "cost" if everything else "so far"
+    header = ["incident", "severity", "kind", "team", "agent", "run", "since", "calls", money, "taken by"]
     return drawn(header, rows, right={7, 8})
 
 
@@ -161,9 +163,10 @@ def _shown(found: Mapping[str, Any], embedded: Path | None) -> str:
         *(f"  also    {kind}: {words}" for kind, words in one["kinds"].items() if kind != one["kind"]),
         f"  who     {_who(one)}",
         f"  since   {_short(one['first_abnormal_at'])} (call {one['first_call_id']})",
-        f"  noticed {_short(one['opened_at'])}, after {one['calls_before_open']:,} calls and "
+        f"  noticed {_short(one['opened_at'])}, after {counted(one['calls_before_open'], 'call')} and "
         f"{_dollars(one['cost_before_open_usd'])}",
-        f"  so far  {one['calls']:,} calls, {_dollars(one['cost_usd'])}"
+        f"  {'in all' if one['resolved_at'] else 'so far'}  "
+        f"{counted(one['calls'], 'call')}, {_dollars(one['cost_usd'])}"
         + (f"; over since {_short(one['resolved_at'])}" if one["resolved_at"] else ""),
     ]
     if one["silenced_until"]:
@@ -173,7 +176,7 @@ def _shown(found: Mapping[str, Any], embedded: Path | None) -> str:
         # A person acts by the clock; the detector goes by the time of calls.
         by = f" by {change['by']} at {_short(change['recorded_at'])}" if change["by"] else ""
         why = f": {change['reason']}" if change["reason"] else ""
-        figures = f"{change['calls']:,} calls, {_dollars(change['cost_usd'])}"
+        figures = f"{counted(change['calls'], 'call')}, {_dollars(change['cost_usd'])}"
         lines.append(f"  {_short(change['at'])}  {change['change']}{by}{why} ({change['severity']}, {figures})")
     lines.append("told")
     for told in found["notices"]:

@@ -9,6 +9,7 @@ import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from streams.config import Settings
@@ -173,8 +174,8 @@ def _quality_in_words(quality: Quality) -> str:
     coverage = quality.coverage
     days = quality.span.as_json()
     lines = [
-        f"{days['from']} to {days['to']}: {coverage.judged:,} of {coverage.runs:,} runs judged, "
-        f"by {coverage.evaluators} evaluator{'s'[: coverage.evaluators != 1]}"
+        f"{days['from']} to {days['to']}: {coverage.judged:,} of {counted(coverage.runs, 'run')} judged, "
+        f"by {counted(coverage.evaluators, 'evaluator')}"
     ]
     if not coverage.judged:
         lines.append("no verdict on any of them: `spendstream outcomes load FILES` brings some")

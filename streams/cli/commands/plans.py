@@ -10,6 +10,7 @@ import click
 
 from streams.cli.options import F, config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from schemas.plans import Plan
@@ -68,8 +69,8 @@ def check(
         if as_json:
             say(one_json({"file": str(path), "plans": len(plans), "faults": faults}))
         else:
-            several = "1 plan" if len(plans) == 1 else f"{len(plans)} plans"
-            head = f"{path}: {several}, " + (f"{len(faults)} unknown names" if faults else "no faults")
+            wrong = counted(len(faults), "unknown name") if faults else "no faults"
+            head = f"{path}: {counted(len(plans), 'plan')}, {wrong}"
             say("\n".join([head, *(f"  - {fault}" for fault in faults)]))
     if faults:
         ctx.exit(1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -103,7 +104,7 @@ def _rebuild(
 
 
 def _tell(table: str, name: str, done: int, of: int) -> None:
-    click.echo(f"{table}.{name}: {done} of {of} months", err=True)
+    click.echo(f"{table}.{name}: {done} of {counted(of, 'month')}", err=True)
 
 
 def _resay(embedded: Path | None, settings: Settings, since: datetime) -> Said:
@@ -137,7 +138,8 @@ def _in_words(before: list[Compared], made: list[str], after: list[Compared], sa
         lines.append(f"{name:<28} {last.groups:>12,} groups  {verdict}")
     if said is not None:
         lines.append(
-            f"usage: {said.cells:,} cells of {said.partitions} partitions said again, {said.records:,} records"
+            f"usage: {counted(said.cells, 'cell')} of {counted(said.partitions, 'partition')} said again, "
+            f"{counted(said.records, 'record')}"
         )
     return "\n".join(lines)
 
@@ -146,7 +148,7 @@ def _why(one: Compared) -> str:
     faults = [
         *(["differs from the rows"] if not one.equal else []),
         *(["is not read by the engine"] if not one.read else []),
-        *([f"is missing in {one.missing} parts"] if one.missing else []),
-        *([f"is broken in {one.broken} parts"] if one.broken else []),
+        *([f"is missing in {counted(one.missing, 'part')}"] if one.missing else []),
+        *([f"is broken in {counted(one.broken, 'part')}"] if one.broken else []),
     ]
     return ", ".join(faults)

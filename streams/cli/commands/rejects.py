@@ -9,6 +9,7 @@ import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -284,7 +285,7 @@ async def _retry(
 
 def _in_words(result: RetryResult) -> str:
     verb = "would be sent" if result.dry_run else "sent again"
-    lines = [f"{result.chosen:,} rejects, {result.from_log:,} of them still in the log: {result.sent:,} {verb}"]
+    lines = [f"{counted(result.chosen, 'reject')}, {result.from_log:,} still in the log: {result.sent:,} {verb}"]
     lines += [f"  {outcome:<20} {calls:>12,}" for outcome, calls in result.outcomes.items()]
     lines += [f"not sent, {reason}: {count:,}" for reason, count in result.still_bad.items()]
     lines += [f"  {one.place}  {one.detail}" for one in result.examples]

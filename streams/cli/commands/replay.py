@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from streams.config import Settings
@@ -188,9 +189,9 @@ def _in_words(result: ReplayResult) -> str:
     outcomes, totals = result.outcomes, result.totals
     rate = result.published / result.seconds if result.seconds else 0.0
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcomes.reasons.items())
-    files = f"{result.files} files" if result.files != 1 else "1 file"
+    files = counted(result.files, "file")
     lines = [
-        f"{result.published:,} calls from {files} in {result.seconds:.1f} s ({rate:,.0f}/s)",
+        f"{counted(result.published, 'call')} from {files} in {result.seconds:.1f} s ({rate:,.0f}/s)",
         f"  new         {outcomes.new:>16,}",
         f"  duplicates  {outcomes.duplicates:>16,}",
         f"  rejected    {outcomes.rejected:>16,}{'  (' + reasons + ')' if reasons else ''}",
@@ -212,6 +213,6 @@ def _in_words(result: ReplayResult) -> str:
         lines.append("nobody has looked at all of these calls yet: `spendstream recheck` looks back at any time")
     waking = sum(bool(one["page"]) for one in result.incidents)
     if result.incidents:
-        count = len(result.incidents)
-        lines.append(f"{count:,} incident{'s'[: count != 1]}, {waking:,} of which page: see `spendstream incidents`")
+        many = counted(len(result.incidents), "incident")
+        lines.append(f"{many}, {waking:,} of which page: see `spendstream incidents`")
     return "\n".join(lines)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from streams.cli.reach import Ledger
@@ -127,7 +128,7 @@ def _in_words(report: Report, out: Path | None, folder: Path | None) -> str:
     else:
         total, before = report.total, report.total_before
         lines = [
-            f"{report.period.name}: {shown(total.cost)} USD, {total.calls:,} calls, {total.tokens:,} tokens",
+            f"{report.period.name}: {shown(total.cost)} USD, {counted(total.calls, 'call')}, {total.tokens:,} tokens",
             f"  {report.before.name}: {shown(before.cost)} USD ({change(total.cost, before.cost)})",
             *(f"  {notice}" for notice in notices(report)),
         ]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from streams.savings.result import Savings
@@ -69,7 +70,7 @@ def _in_words(found: Savings) -> str:
 
     days, known = found.span.as_json(), found.known
     lines = [
-        f"{days['from']} to {days['to']}: {known.calls:,} calls, {shown(known.cost)} USD",
+        f"{days['from']} to {days['to']}: {counted(known.calls, 'call')}, {shown(known.cost)} USD",
         "",
         f"{'task class':<12} {'tier':<10} {'calls':>12} {'share':>7} {'USD':>16}",
     ]
@@ -94,7 +95,7 @@ def _in_words(found: Savings) -> str:
     lines += ["", "What it would save"]
     for move in found.moves:
         pair = move.pair
-        name = f"  {pair.task_class or '(none)'}: {pair.present} to {pair.other}: {move.calls:,} calls of "
+        name = f"  {pair.task_class or '(none)'}: {pair.present} to {pair.other}: {counted(move.calls, 'call')} of "
         if move.saving is None:
             lines.append(f"{name}{shown(move.cost)} USD: unknown, no price and too few runs")
         else:

@@ -12,6 +12,7 @@ from typing import IO, Any, cast
 
 import click
 
+from streams.counted import counted
 from streams.errors import UsageError
 
 PART = 1000
@@ -91,10 +92,8 @@ def command(seed: int, days: int, agents: int, out: Path | None, labels: Path | 
 def _in_words(told: dict[str, Any]) -> str:
     where = f" in {told['out']}" if told["out"] else ""
     known = f"labels in {told['labels']}" if told["labels"] else "labels not written: --labels FILE keeps them"
-    runaways, outages = (
-        f"{told[name]:,} {name[: -1 if told[name] == 1 else None]}" for name in ("runaways", "outages")
-    )
-    return f"{told['calls']:,} calls{where}; {runaways} and {outages}, {known}"
+    runaways, outages = counted(told["runaways"], "runaway"), counted(told["outages"], "outage")
+    return f"{counted(told['calls'], 'call')}{where}; {runaways} and {outages}, {known}"
 
 
 def _write(file: IO[bytes], lines: Iterable[bytes]) -> None:

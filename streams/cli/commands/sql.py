@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 FORMATS = {
     "csv": "CSVWithNames",
@@ -108,7 +109,7 @@ def _drawn(columns: list[str], rows: list[list[Any]]) -> str:
     console.print(table)
     drawn = console.file.getvalue()  # type: ignore[attr-defined]
     lines = [line.rstrip() for line in str(drawn).splitlines()]
-    return "\n".join([*lines, f"({len(rows):,} row{'s'[: len(rows) != 1]})"])
+    return "\n".join([*lines, f"({counted(len(rows), 'row')})"])
 
 
 def _is_decimal(value: object) -> bool:

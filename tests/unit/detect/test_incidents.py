@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from streams.detect.incident import incident_id, summary
+from dataclasses import replace
+
+from streams.detect import DetectConfig, Signal
+from streams.detect.book import Book
+from streams.detect.habit import Root, Run
+from streams.detect.incident import as_of, incident_id, summary
+from streams.detect.signal import PICO, dollars
 from tests.unit.detect.calls import CENT, HOUR, MINUTE, call, loop, opened, run
 
 
@@ -53,6 +59,30 @@ def test_the_summary_says_who_what_and_how_much() -> None:
     text = summary(run(loop())[-1].incident)
     for part in ("loop", "r1", "of a", "29 calls", "$0.29", "repeats"):
         assert part in text
+
+
+def test_the_evidence_is_of_the_opening_and_says_so() -> None:
+    events = run(loop(300), cost=15 * CENT)
+    first, last = events[0].incident, events[-1].incident
+    figures = f"{first.calls_before_open} calls, {dollars(first.cost_before_open)}"
+    assert first.evidence.endswith(f"; at opening: {figures}")
+    assert {event.incident.evidence for event in events} == {first.evidence}
+    assert last.calls > first.calls_before_open
+
+
+def test_a_ticket_that_becomes_a_warning_says_of_when_its_figures_are() -> None:
+    ticket = Signal("stuck_run", "a", "r1", "c9", 9000, "c0", 0, 10, 2 * PICO, 1.0, True, False, "dear")
+    book, own = Book(DetectConfig()), Run("r1", "r1", Root("a", 0), "a", 0)
+    book.take(ticket, own, whole=False)
+    book.take(replace(ticket, kind="loop", calls=1, page=True, evidence="repeats"), own, whole=False)
+    opened, escalated = book.drain()
+    assert opened.incident.evidence == "dear; at opening: 10 calls, $2.00"
+    assert escalated.incident.evidence == "repeats; when it became a warning: 1 call, $2.00"
+
+
+def test_what_has_no_figures_says_none() -> None:
+    silent = Signal("silent_agent", "a", None, "a@0", 9000, "a@0", 0, 0, 0, 1.0, True, False, "at opening no call")
+    assert as_of(silent, "at opening") == "at opening no call"
 
 
 def test_ordinary_work_makes_no_event() -> None:

@@ -148,11 +148,11 @@ def test_the_ledgers_place_in_the_log(
 
 def test_migrations() -> None:
     known = [Migration(1, "a", "x", ()), Migration(2, "b", "y", ())]
-    assert ledger.judge_migrations({1: "x", 2: "y"}, known).level == "ok"
-    assert ledger.judge_migrations({1: "x"}, known).level == "warn"
-    assert ledger.judge_migrations({}, known).level == "fail"
-    assert "0003" in ledger.judge_migrations({1: "x", 2: "y", 3: "z"}, known).what
-    assert ledger.judge_migrations({1: "other", 2: "y"}, known).level == "fail"
+    assert ledger.judge_migrations({1: "x", 2: "y"}, known, "migrate").level == "ok"
+    assert ledger.judge_migrations({1: "x"}, known, "migrate").level == "warn"
+    assert ledger.judge_migrations({}, known, "migrate").level == "fail"
+    assert "0003" in ledger.judge_migrations({1: "x", 2: "y", 3: "z"}, known, "migrate").what
+    assert ledger.judge_migrations({1: "other", 2: "y"}, known, "migrate").level == "fail"
 
 
 @pytest.mark.parametrize(
