@@ -8,13 +8,14 @@ from typing import Any, Final
 
 from schemas.budgets import Budget, PeriodName, Scope
 from streams.budgets.hours import Hours
-from streams.budgets.outlook import PICO, Expected, expect, history
+from streams.budgets.outlook import Expected, expect, history
 from streams.budgets.period import DAY_MS, HOUR_MS, Period, period_at
 from streams.budgets.state import pico_of
 from streams.budgets.tell import instant
 from streams.budgets.words import day_and_time, scope_words
 from streams.forecast.shipped import NAME, outlook_of
-from streams.report.money import exact, shown
+from streams.money import PICO, exact
+from streams.report.money import shown
 
 _NO_LIMIT: Final = Decimal(10**12)
 

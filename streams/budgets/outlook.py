@@ -17,8 +17,8 @@ from streams.budgets.period import DAY_MS, HOUR_MS, Period
 from streams.forecast.models import Steps
 from streams.forecast.rolling import Outlook
 from streams.forecast.shipped import outlook_of
+from streams.money import PICO
 
-PICO: Final = 10**12
 HISTORY_MS: Final = 42 * DAY_MS
 """Six weeks: four that the model looks at, and two more whose errors say how far to trust it."""
 

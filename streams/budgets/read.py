@@ -20,7 +20,7 @@ from streams.budgets.hours import Hours
 from streams.budgets.period import HOUR_MS
 from streams.budgets.state import pico_of
 from streams.ledger.sqlfiles import named_query
-from streams.report.money import exact, pico
+from streams.money import exact, pico
 
 COLUMNS: Final[Mapping[str, str]] = {
     "tenant": "tenant_id",

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from schemas.budgets import Budget
 from streams.budgets.burn import Burning, burn_rates, has_pace
 from streams.budgets.hours import Hours
-from streams.budgets.outlook import PICO, Expected, Forecast, expect
+from streams.budgets.outlook import Expected, Forecast, expect
 from streams.budgets.period import HOUR_MS, Period
 from streams.forecast.shipped import outlook_of
+from streams.money import pico
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class BudgetState:
 
 def pico_of(budget: Budget) -> int:
     """The amount in pico-USD; exact, since the file takes no more than twelve decimals."""
-    return int(budget.amount.scaleb(12))
+    return pico(budget.amount)
 
 
 def budget_state(
@@ -101,4 +102,4 @@ def _used_up(amount: int, period: Period, hours: Hours, now_ms: int) -> int:
     raise AssertionError("the hours add up to less than what is spent")
 
 
-__all__ = ["PICO", "BudgetState", "budget_state", "pico_of"]
+__all__ = ["BudgetState", "budget_state", "pico_of"]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
 from typing import Any, Final
 
 import pyarrow as pa
@@ -19,6 +18,7 @@ from streams.budgets.period import DAY_MS
 from streams.budgets.state import BudgetState
 from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
+from streams.money import usd
 
 _USD: Final = pa.decimal128(38, 12)
 _TIME: Final = pa.timestamp("ms", "UTC")
@@ -116,11 +116,6 @@ class BudgetStore:
         data = pa.Table.from_pylist(rows, schema=pa.schema([(name, kind) for name, _, kind in columns]))
         token = hashlib.blake2b(repr(rows).encode(), digest_size=16).hexdigest()
         self._database.insert(table, [(name, kind) for name, kind, _ in columns], data, token=f"{table}-{token}")
-
-
-def usd(amount: int) -> Decimal:
-    """Pico-USD as the ledger's decimal."""
-    return Decimal(amount).scaleb(-12)
 
 
 def one_of(state: BudgetState, dimension: str) -> str:

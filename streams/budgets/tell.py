@@ -16,7 +16,8 @@ from streams.budgets.words import (
     share,
     unpriced_words,
 )
-from streams.report.money import exact, shown
+from streams.money import exact
+from streams.report.money import shown
 
 MOST_LINES: Final = 10
 _HEAD: Final = ("budget", "period", "spent", "of", "used", "time gone", "burn", "expected", "used up")

@@ -13,7 +13,7 @@ from typing import Any
 
 from streams.closing.cut import Cut, Reader
 from streams.ledger.sqlfiles import named_query
-from streams.report.money import exact, pico
+from streams.money import exact, pico
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from streams.closing.cut import Reader
 from streams.closing.digest import digest, figures
 from streams.closing.statement import read_corrections, read_frozen, read_usage
 from streams.errors import UsageError
-from streams.report.money import exact
+from streams.money import exact
 from streams.report.period import month as month_of
 from streams.report.sums import total
 

@@ -13,7 +13,7 @@ from datetime import date
 
 from streams.closing.fees import Fee, as_cell
 from streams.closing.statement import Correction
-from streams.report.money import exact
+from streams.money import exact
 from streams.report.sums import Cell
 
 Figure = tuple[str, Cell]

@@ -17,7 +17,7 @@ from streams.closing.book import Book, Change, read_book
 from streams.closing.cut import Cut, Reader, read_cut, side_by_side
 from streams.closing.fees import Fee, of_cell, read_fees
 from streams.ledger.sqlfiles import named_query
-from streams.report.money import pico
+from streams.money import pico
 from streams.report.period import month as month_of
 from streams.report.sums import Cell, Sums, total
 

@@ -24,7 +24,7 @@ from streams.closing.fees import Fee
 from streams.closing.statement import Correction
 from streams.export.groups import Group, Step
 from streams.export.split import FEE, WHOLE, Charge
-from streams.report.money import PICO
+from streams.money import PICO, usd
 from streams.report.period import month as month_of
 
 Row = dict[str, Any]
@@ -249,11 +249,6 @@ def _tags(own: Mapping[str, str], tier: str) -> str:
     """The chosen tags of the calls, and the tier under a prefix of ours."""
     ours = {"spendstream/tier": tier} if tier else {}
     return json.dumps({**ours, **own}, ensure_ascii=False, sort_keys=True)
-
-
-def usd(amount: int) -> Decimal:
-    """Pico-USD as a decimal with twelve places, exact."""
-    return Decimal(amount).scaleb(-12, _WIDE)
 
 
 def decimal(amount: Fraction) -> Decimal:

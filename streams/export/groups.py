@@ -14,7 +14,7 @@ from typing import Any, Literal
 from streams.closing.cut import Reader
 from streams.ledger.sqlfiles import named_query
 from streams.meter.price.sheet import Between, Daily, Sheet, While
-from streams.report.money import pico
+from streams.money import pico
 
 Step = Literal["day", "hour"]
 

@@ -21,7 +21,7 @@ from streams.export.split import split
 from streams.ledger.sqlfiles import named_query
 from streams.meter.price import Overrides, Pricer, load_aliases
 from streams.meter.price.sheet import Sheet
-from streams.report.money import exact
+from streams.money import exact
 from streams.report.period import month as month_of
 
 if TYPE_CHECKING:

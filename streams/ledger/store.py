@@ -23,9 +23,10 @@ import pyarrow as pa
 
 from streams.errors import LedgerError, Unavailable
 from streams.ledger.client import Database
-from streams.meter.pages import MEASURES, PICO
+from streams.meter.pages import MEASURES
 from streams.meter.reread import Reread
 from streams.meter.sums import CellKey
+from streams.money import PICO, pico
 from streams.repair.orders import reread_of
 from streams.usage.windows import MOST_ROWS, TooManyRows, WindowRow
 
@@ -325,7 +326,7 @@ class LedgerStore:
                 at = place.get(CellKey(str(agent), str(tier), int(second)))
                 if at is not None:
                     totals[at, :-2] = [int(value) for value in values[:-1]]
-                    totals[at, -2:] = divmod(pico(str(values[-1])), PICO)
+                    totals[at, -2:] = divmod(pico(values[-1]), PICO)
         return totals
 
     def newest_ms(self) -> int:
@@ -369,7 +370,7 @@ class LedgerStore:
                 int(start),
                 agent,
                 of_tier,
-                [*(int(value) for value in values[:-1]), *divmod(pico(str(values[-1])), PICO)],
+                [*(int(value) for value in values[:-1]), *divmod(pico(values[-1]), PICO)],
             )
             for start, agent, of_tier, *values in rows
         ]
@@ -387,13 +388,6 @@ class LedgerStore:
 
     def _one(self, sql: str, **parameters: object) -> int:
         return int(self.database.rows(sql, parameters)[0][0])
-
-
-def pico(decimal: str) -> int:
-    """A decimal string in USD as an integer of 1e-12 USD, exact: at most twelve places."""
-    whole, _, places = decimal.partition(".")
-    sign = -1 if whole.startswith("-") else 1
-    return sign * (abs(int(whole or 0)) * PICO + int(places.ljust(12, "0") or 0))
 
 
 def _ms(value: datetime) -> int:

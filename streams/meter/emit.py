@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from schemas.usage import UsageStruct, encode_usage
-from streams.meter.pages import PICO
 from streams.meter.route import Router
 from streams.meter.steps import PartitionMeter
 from streams.meter.sums import Touched
 from streams.meter.tiers import TIERS
+from streams.money import PICO
 
 _TIERS = np.array(TIERS, dtype=object)
 

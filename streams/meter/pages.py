@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from streams.meter.tiers import TIERS
+from streams.money import PICO
 
 I64 = npt.NDArray[np.int64]
 
@@ -30,9 +31,6 @@ MEASURES = (
     "cost_rest",
 )
 """What is summed, in the order of the columns everywhere."""
-
-PICO = 10**12
-"""1e-12 USD is the unit of money: the finest price in use needs all twelve places."""
 
 _AGENT_BITS = 28
 _TIER_BITS = 2

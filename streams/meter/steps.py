@@ -20,6 +20,7 @@ from streams.meter.route import Router, key_of, moved_header
 from streams.meter.rows import CALL, DUPLICATE, GAP, MOVED, CallColumns, Coded, Metered, Refused
 from streams.meter.sums import Cells
 from streams.meter.tiers import TIERS, TierMap
+from streams.money import PICO
 from streams.transport import RecordBatch
 
 I64 = npt.NDArray[np.int64]
@@ -187,8 +188,8 @@ def measures(batch: Metered) -> tuple[list[str], I64, I64, I64]:
     table[:, 6] = columns.ints("reasoning_output_tokens")
     table[:, 7] = ~batch.priced
     cost = np.where(batch.priced, batch.cost_pico, 0)
-    table[:, 8] = cost // 10**12
-    table[:, 9] = cost - table[:, 8] * 10**12
+    table[:, 8] = cost // PICO
+    table[:, 9] = cost - table[:, 8] * PICO
     seconds = columns.ints("time") // 1000
     agents = columns["agent_id"]
     if new.all():

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from streams.ledger.sqlfiles import named_query
+from streams.money import exact, pico
 from streams.outcomes.intervals import wilson
 from streams.outcomes.period import Span
 from streams.outcomes.runs import Reader, Run, read_runs
-from streams.report.money import exact, pico
 
 RANK = {"oss": 0, "mid": 1, "frontier": 2}
 

@@ -12,10 +12,10 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from typing import Any
 
 from streams.ledger.sqlfiles import named_query
+from streams.money import exact, pico
 from streams.outcomes.intervals import wilson
 from streams.outcomes.period import Span
 from streams.outcomes.runs import Coverage, Reader, Run, read_coverage, read_runs
-from streams.report.money import exact, pico
 
 CONFIDENCE = 0.95
 EXACT = Context(prec=60, rounding=ROUND_HALF_EVEN)

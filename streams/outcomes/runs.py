@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from streams.ledger.sqlfiles import named_query
+from streams.money import pico
 from streams.outcomes.period import Span
-from streams.report.money import pico
 
 
 class Reader(Protocol):

@@ -24,10 +24,10 @@ from fractions import Fraction
 from typing import Literal
 
 from schemas.plans import Overage, Plan
+from streams.money import PICO
 from streams.plans.period import Stretch, day_of
 from streams.plans.share import split
 
-PICO = 10**12
 MINUTES_MS = 60_000
 
 Kind = Literal["used", "idle", "overage", "per_token"]

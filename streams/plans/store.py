@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
+from streams.money import PICO, usd
 from streams.plans.allocate import Statement
 from streams.plans.period import day_of
 
@@ -108,11 +109,6 @@ class PlanStore:
         self.database.insert(table, [(name, type_) for name, type_, _ in columns], data, token=token)
 
 
-def usd(pico: int) -> Decimal:
-    """1e-12 USD as the ledger's decimal, exact."""
-    return Decimal(pico).scaleb(-12, context=_WIDE)
-
-
 def _lines(statement: Statement) -> list[Mapping[str, Any]]:
     return [
         {
@@ -135,7 +131,7 @@ def _lines(statement: Statement) -> list[Mapping[str, Any]]:
 
 def _period(statement: Statement) -> dict[str, Any]:
     in_usd = statement.kind == "committed"
-    scale = 10**12 if in_usd else 1
+    scale = PICO if in_usd else 1
     return {
         "period_start": statement.stretch.whole_start_ms // 1000,
         "kind": statement.kind,

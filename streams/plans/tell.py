@@ -7,22 +7,21 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from streams.money import PICO, exact
 from streams.plans.allocate import Line, Statement
 from streams.plans.figures import Month
 from streams.plans.period import month_name
-from streams.plans.store import places, usd
+from streams.plans.store import places
 from streams.rating.check import counted, instant
 from streams.report.money import percent, short, shown
-
-PICO = 10**12
 
 
 def as_json(month: Month, plan: str | None) -> dict[str, Any]:
     """The month; `plan`: only this one's statements."""
     return {
         "month": month_name(month.start_ms),
-        "total_usd": f"{usd(month.total_pico):f}",
-        "list_usd": f"{usd(month.list_pico):f}",
+        "total_usd": exact(month.total_pico),
+        "list_usd": exact(month.list_pico),
         "statements": [_statement(one) for one in month.statements if plan is None or one.plan == plan],
     }
 
@@ -35,16 +34,16 @@ def _statement(one: Statement) -> dict[str, Any]:
         "from": instant(one.stretch.start_ms),
         "to": instant(one.stretch.end_ms),
         "unit": "usd" if one.kind == "committed" else one.unit,
-        "fee_usd": f"{usd(one.fee_pico):f}",
+        "fee_usd": exact(one.fee_pico),
         "capacity": None if one.capacity is None else f"{places(one.capacity / scale):f}",
         "used": f"{places(Fraction(one.used, scale)):f}",
         "utilisation": None if one.utilisation is None else f"{places(one.utilisation):f}",
         "idle": f"{places(one.idle / scale):f}",
-        "idle_usd": f"{usd(one.idle_pico):f}",
+        "idle_usd": exact(one.idle_pico),
         "beyond": f"{places(Fraction(one.beyond, scale)):f}",
-        "overage_usd": f"{usd(one.overage_pico):f}",
-        "total_usd": f"{usd(one.total_pico):f}",
-        "list_usd": f"{usd(one.list_pico):f}",
+        "overage_usd": exact(one.overage_pico),
+        "total_usd": exact(one.total_pico),
+        "list_usd": exact(one.list_pico),
         "pays_off": one.pays_off,
         "calls": one.calls,
         "tokens": one.tokens,
@@ -55,14 +54,14 @@ def _statement(one: Statement) -> dict[str, Any]:
                 "tier": tier.tier,
                 "calls": tier.calls,
                 "tokens": tier.tokens,
-                "cost_usd": f"{usd(tier.cost_pico):f}",
-                "list_usd": f"{usd(tier.list_pico):f}",
+                "cost_usd": exact(tier.cost_pico),
+                "list_usd": exact(tier.list_pico),
                 "break_even": tier.break_even,
             }
             for tier in one.tiers
         ],
         "teams": [
-            {"team": team, "calls": calls, "tokens": tokens, "cost_usd": f"{usd(cost):f}"}
+            {"team": team, "calls": calls, "tokens": tokens, "cost_usd": exact(cost)}
             for team, (calls, tokens, cost) in _teams(one.lines).items()
         ],
         "burn_down": [

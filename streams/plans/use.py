@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from schemas.plans import Plan
 from streams.ledger.sqlfiles import named_query
-from streams.ledger.store import pico
+from streams.money import pico
 from streams.plans.allocate import Use, Who, capacity_of, unit_of
 from streams.plans.period import Stretch
 from streams.plans.scope import Condition
@@ -106,4 +106,4 @@ def _rows(reader: Reader, query: str, condition: Condition, parameters: Mapping[
 
 def _figures(figures: tuple[Any, ...]) -> tuple[int, int, int, int, int]:
     calls, tokens, list_usd, unpriced, unpriced_tokens = figures
-    return int(calls), int(tokens), pico(str(list_usd)), int(unpriced), int(unpriced_tokens)
+    return int(calls), int(tokens), pico(list_usd), int(unpriced), int(unpriced_tokens)

@@ -15,9 +15,9 @@ from fractions import Fraction
 from typing import Any, Protocol
 
 from streams.ledger.sqlfiles import named_query
-from streams.ledger.store import pico
 from streams.meter.price import Pricer
 from streams.meter.price.sheet import Between, Daily, While
+from streams.money import exact, pico
 from streams.rating.show import show
 from streams.report.money import shown
 
@@ -102,7 +102,7 @@ def examine(
 def deviations(reader: Reader, first_ms: int, end_ms: int) -> list[Deviation]:
     """Reported beside computed cost, by provider and model, of the calls that have both."""
     return [
-        Deviation(str(provider), str(model), int(calls), pico(str(reported)), pico(str(computed)))
+        Deviation(str(provider), str(model), int(calls), pico(reported), pico(computed))
         for provider, model, calls, reported, computed in reader.rows(
             named_query("price_reported"), {"first": first_ms, "end": end_ms}
         )
@@ -174,8 +174,8 @@ def _differing(reader: Reader, first_ms: int, end_ms: int, share: Decimal) -> It
                     "provider": found.provider,
                     "model": found.model,
                     "calls": found.calls,
-                    "reported_usd": usd(found.reported_pico),
-                    "computed_usd": usd(found.computed_pico),
+                    "reported_usd": exact(found.reported_pico),
+                    "computed_usd": exact(found.computed_pico),
                 },
             )
 
@@ -228,8 +228,3 @@ def instant(ms: int) -> str:
     """Epoch ms as RFC 3339 in UTC."""
     at = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
     return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def usd(amount: int) -> str:
-    """1e-12 USD as an exact decimal string."""
-    return f"{Decimal(amount).scaleb(-12):f}"

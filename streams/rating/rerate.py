@@ -28,8 +28,8 @@ import pyarrow as pa
 from streams.errors import LedgerError
 from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
-from streams.ledger.store import pico
 from streams.meter.price import Pricer
+from streams.money import pico, usd
 from streams.rating.change import COPIED, FOUND, Tally, changes
 
 BLOCK_CALLS = 200_000
@@ -189,7 +189,7 @@ def _verify(database: Database, rating: Rating) -> None:
         "SELECT count(), toString(sum(adjustment_usd)) FROM adjustments WHERE rating_id = {id:String}",
         {"id": rating.id},
     )[0]
-    if (int(count), pico(str(total))) != (rating.total.changed, rating.total.sum_pico):
+    if (int(count), pico(total)) != (rating.total.changed, rating.total.sum_pico):
         raise LedgerError(
             f"rating {rating.id}: {rating.total.changed} adjustments were written and the ledger holds {count}; "
             "none of them counts. Run it again"
@@ -224,7 +224,7 @@ def _finish(database: Database, order: Order, rating: Rating, started_ms: int, f
                 ("unpriced", total.unpriced),
             )
         ),
-        ("sum_usd", "Decimal(38, 12)", pa.array([Decimal(total.sum_pico).scaleb(-12)], _SUM)),
+        ("sum_usd", "Decimal(38, 12)", pa.array([usd(total.sum_pico)], _SUM)),
     ]
     database.insert(
         "ratings",

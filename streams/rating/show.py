@@ -16,8 +16,8 @@ import numpy as np
 
 from streams.meter.price import STATUSES, Pricer
 from streams.meter.price.sheet import PICO_PER_TOKEN, Band, Period
+from streams.money import PICO
 
-_PICO = 10**12
 _US_PER_HOUR = 3_600_000_000
 _PLACES = Decimal(1).scaleb(-18)
 
@@ -80,9 +80,9 @@ def _band(band: Band) -> dict[str, Any]:
         "cache_write": _decimal(rates.cache_write / PICO_PER_TOKEN),
     }
     if rates.fixed:
-        shown["a_call"] = _decimal(rates.fixed / _PICO)
+        shown["a_call"] = _decimal(rates.fixed / PICO)
     if rates.per_us is not None:
-        shown["an_hour"] = _decimal(rates.per_us * _US_PER_HOUR / _PICO)
+        shown["an_hour"] = _decimal(rates.per_us * _US_PER_HOUR / PICO)
     return shown
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from streams.detect import Incident
 from streams.detect.signal import dollars
+from streams.money import exact
 from streams.printable import printable
 from streams.recheck.fold import Rechecked
-from streams.report.money import exact
 
 
 def instant(ms: int) -> str:

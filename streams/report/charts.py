@@ -16,8 +16,9 @@ from xml.etree.ElementTree import Element, SubElement
 import pygal
 from pygal.style import Style
 
+from streams.money import PICO, exact
 from streams.report.figures import Report
-from streams.report.money import PICO, exact, short
+from streams.report.money import short
 from streams.report.period import Period
 from streams.report.sums import Sums, grouped
 

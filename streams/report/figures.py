@@ -19,8 +19,8 @@ from streams.closing.fees import Fee, read_fees
 from streams.closing.statement import Correction, Frozen, read_corrections, read_frozen
 from streams.errors import LedgerError, SpendstreamError
 from streams.ledger.sqlfiles import named_query
+from streams.money import pico
 from streams.report.charged import Charged, Corrected, chargeback, corrected
-from streams.report.money import pico
 from streams.report.period import Period, month
 from streams.report.sums import Cell, Sums, grouped, total
 

@@ -1,22 +1,8 @@
-"""Money as integers of 1e-12 USD, and how people read it: exact in data, two decimals on the page."""
+"""How people read money (integers of 1e-12 USD): two decimals, shares, changes. Exact amounts: `streams.money`."""
 
 from __future__ import annotations
 
-PICO = 10**12
-"""Units in one USD: the ledger's `Decimal(38, 12)` has twelve decimals, so integers of them add without rounding."""
-
-
-def pico(text: object) -> int:
-    """The ledger's decimal, a string such as `13108.0396221`, as an integer of 1e-12 USD."""
-    whole, _, part = str(text).partition(".")
-    units = int(whole.lstrip("-") or "0") * PICO + int(part.ljust(12, "0") or "0")
-    return -units if whole.startswith("-") else units
-
-
-def exact(amount: int) -> str:
-    """All twelve decimals: `13108.039622100000`."""
-    whole, part = divmod(abs(amount), PICO)
-    return f"{'-' if amount < 0 else ''}{whole}.{part:012d}"
+from streams.money import PICO
 
 
 def shown(amount: int) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from streams.money import exact
 from streams.report import charts
 from streams.report.figures import Pair, Report
-from streams.report.money import change, exact, percent, short, shown
+from streams.report.money import change, percent, short, shown
 from streams.report.section import Section
 from streams.report.sums import Sums
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from streams.errors import UsageError
+from streams.money import exact
 from streams.report.charged import Corrected
 from streams.report.figures import Pair, Report
-from streams.report.money import exact
 from streams.report.section import Section, Table, Value
 from streams.report.sums import Sums
 

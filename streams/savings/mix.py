@@ -8,9 +8,9 @@ from datetime import date
 from typing import Final
 
 from streams.ledger.sqlfiles import named_query
+from streams.money import pico
 from streams.outcomes.period import Span
 from streams.outcomes.runs import Reader
-from streams.report.money import pico
 
 CLASSES: Final = ("routine", "standard", "complex", "")
 """From easy to hard; the last one is: nobody said."""

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from schemas.plans import Plan
+from streams.money import exact
 from streams.outcomes.period import Span
 from streams.outcomes.runs import Reader
 from streams.plans.allocate import Statement
 from streams.plans.figures import month_of
-from streams.report.money import exact
 
 
 @dataclass(frozen=True, slots=True)

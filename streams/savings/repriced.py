@@ -13,9 +13,9 @@ import numpy as np
 
 from streams.ledger.sqlfiles import named_query
 from streams.meter.price import Pricer
+from streams.money import pico
 from streams.outcomes.period import DAY_MS, Span
 from streams.outcomes.runs import Reader
-from streams.report.money import pico
 
 
 @dataclass(frozen=True, slots=True)

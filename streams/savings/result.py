@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from schemas.plans import Plan
 from streams.meter.price import Pricer
+from streams.money import exact
 from streams.outcomes.intervals import Counts
 from streams.outcomes.period import Span
 from streams.outcomes.runs import Reader, read_coverage, read_runs
-from streams.report.money import exact
 from streams.savings.decision import Known, Question, Recommendation, questions, recommended
 from streams.savings.estimate import Move, Range, cells_of, estimated, main_model
 from streams.savings.evidence import Pair, pairs_of

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from streams.report.money import exact, pico, shown
+from streams.money import exact, pico
+from streams.report.money import shown
 from streams.report.section import Section, Table
 from streams.savings.estimate import Range
 from streams.savings.result import Savings

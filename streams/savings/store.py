@@ -7,13 +7,13 @@ written last, so that a day which is in it is there in full. Blocking.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 
 from streams.ledger.client import Database
-from streams.outcomes.quality import EXACT, Quality
+from streams.money import usd
+from streams.outcomes.quality import Quality
 from streams.savings.mix import share
 from streams.savings.result import Savings
 
@@ -76,11 +76,6 @@ class FigureStore:
         )
         kinds = [(name, kind) for name, (_, kind) in columns.items()]
         self._database.insert(table, kinds, data, token=f"{table}:{day}")
-
-
-def usd(pico: int) -> Decimal:
-    """1e-12 USD as USD, exact."""
-    return EXACT.scaleb(Decimal(pico), -12)
 
 
 def _estimate(savings: Savings, made_ms: int) -> dict[str, Any]:

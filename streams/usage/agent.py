@@ -19,8 +19,9 @@ from schemas.usage import decode_usage
 from streams import topics
 from streams.errors import UsageError
 from streams.ledger.store import LedgerStore
-from streams.meter.pages import MEASURES, PICO, pico_usd
+from streams.meter.pages import MEASURES, pico_usd
 from streams.meter.route import Router
+from streams.money import plain
 from streams.transport import Consumer, RecordBatch
 from streams.usage.windows import MOST_ROWS, SIZES, TooManyRows, WindowRow, Windows
 
@@ -181,13 +182,6 @@ def _lines(rows: list[WindowRow]) -> list[dict[str, Any]]:
         if tier is not None:
             line["tier"] = tier
         line |= dict(zip(MEASURES[:-2], total, strict=False))
-        line["cost_usd"] = usd(pico_usd(total))
+        line["cost_usd"] = plain(pico_usd(total))
         answer.append(line)
     return answer
-
-
-def usd(pico: int) -> str:
-    """Integer 1e-12 USD as a plain decimal string, exact, at least two places."""
-    whole, rest = divmod(abs(pico), PICO)
-    places = f"{rest:012d}".rstrip("0").ljust(2, "0")
-    return f"{'-' if pico < 0 else ''}{whole}.{places}"

@@ -22,7 +22,6 @@ from schemas.usage import UsageStruct
 from streams.meter.pages import (
     AGENT_MASK,
     I64,
-    PICO,
     TIER_MASK,
     AgentNumbers,
     Pages,
@@ -34,6 +33,7 @@ from streams.meter.pages import (
     tiers_of,
 )
 from streams.meter.tiers import TIERS
+from streams.money import PICO
 
 SIZES: Mapping[str, int] = {"1s": 1, "1m": 60, "1h": 3600}
 """Windows and their lengths in seconds. They begin at whole multiples since 1970-01-01 UTC."""

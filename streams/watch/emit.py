@@ -9,8 +9,8 @@ import msgspec
 from streams import topics
 from streams.detect import Signal
 from streams.meter.outgoing import OutgoingRecord
+from streams.money import exact
 from streams.recheck.tell import instant
-from streams.report.money import exact
 from streams.watch.fold import Change
 
 _encode = msgspec.json.Encoder().encode

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ from streams.detect.engine import FLEET
 from streams.errors import Fenced
 from streams.ledger.client import Database
 from streams.ledger.store import INSERT_MARK
+from streams.money import usd
 from streams.watch.fold import Change, Place
 from streams.watch.order import Gap
 from streams.watch.record import StepCall
@@ -375,10 +375,6 @@ class WatchStore:
             raise Fenced(f"another worker watches partition {partition} of the steps")
 
 
-def _usd(pico: int) -> Decimal:
-    return Decimal(pico).scaleb(-12)
-
-
 def _event(one: Change, partition: int, epoch: int, recorded_ms: int) -> dict[str, Any]:
     incident = one.incident
     return {
@@ -387,8 +383,8 @@ def _event(one: Change, partition: int, epoch: int, recorded_ms: int) -> dict[st
         "team_id": one.place.team_id, "tier": one.place.tier, "agent_id": incident.agent_id,
         "run_id": incident.run_id or "", "first_call_id": incident.first_call_id, "first_time": incident.first_time,
         "opened_at": incident.opened_at, "opened_by": incident.opened_by,
-        "calls_before_open": incident.calls_before_open, "cost_before_open_usd": _usd(incident.cost_before_open),
-        "calls": incident.calls, "cost_usd": _usd(incident.cost), "evidence": incident.evidence,
+        "calls_before_open": incident.calls_before_open, "cost_before_open_usd": usd(incident.cost_before_open),
+        "calls": incident.calls, "cost_usd": usd(incident.cost), "evidence": incident.evidence,
         "kinds": list(incident.kinds.items()), "runs": incident.runs, "ready": incident.ready, "page": incident.page,
         "resolved_at": incident.resolved_at, "reopened": incident.reopened, "pages": incident.pages,
         "acknowledged_by": one.acknowledged_by, "acknowledged_at": one.acknowledged_at,
@@ -401,7 +397,7 @@ def _signal(one: Signal, partition: int, recorded_ms: int) -> dict[str, Any]:
     return {
         "kind": one.kind, "agent_id": one.agent_id, "run_id": one.run_id or "", "call_id": one.call_id,
         "time": one.time, "first_call_id": one.first_call_id, "first_time": one.first_time, "calls": one.calls,
-        "cost_usd": _usd(one.cost), "score": one.score, "ready": one.ready, "page": one.page,
+        "cost_usd": usd(one.cost), "score": one.score, "ready": one.ready, "page": one.page,
         "evidence": one.evidence, "partition": partition, "recorded_at": recorded_ms,
     }  # fmt: skip
 

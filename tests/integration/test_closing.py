@@ -22,7 +22,7 @@ from streams.closing.close import close_month, reopen_month
 from streams.closing.statement import read_statement
 from streams.errors import LedgerError, UsageError
 from streams.ledger.client import Database
-from streams.report.money import exact, pico
+from streams.money import exact, pico
 from streams.report.sums import Sums
 from tests.integration.test_report_figures import EXACT, Door, Row, door, store
 

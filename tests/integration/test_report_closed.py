@@ -22,10 +22,11 @@ from streams.export.focus import Account
 from streams.export.month import export_month
 from streams.ledger.client import Database
 from streams.meter.price import Pricer
+from streams.money import exact, pico
 from streams.plans.figures import month_of
 from streams.plans.file import parse_plans
 from streams.report.figures import Report, read_report
-from streams.report.money import exact, pico, shown
+from streams.report.money import shown
 from streams.report.page import page
 from streams.report.period import month
 from streams.report.section import Section, Table

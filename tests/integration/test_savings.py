@@ -20,11 +20,12 @@ import pytest
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
 from streams.meter.price import Pricer
+from streams.money import exact
 from streams.outcomes.escalations import read_escalations
 from streams.outcomes.intervals import wilson
 from streams.outcomes.period import DAY_MS, Span
 from streams.plans.file import parse_plans
-from streams.report.money import exact, shown
+from streams.report.money import shown
 from streams.savings.result import Savings, read_savings
 from streams.savings.section import savings_section
 from tests.fakes import BASE_MS, call

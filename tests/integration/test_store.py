@@ -21,11 +21,12 @@ from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
 from streams.ledger.store import LedgerStore
 from streams.meter.dedupe import identities
-from streams.meter.pages import MEASURES, PICO, pico_usd
+from streams.meter.pages import MEASURES, pico_usd
 from streams.meter.route import Router
 from streams.meter.rows import Metered, ledger_table
 from streams.meter.steps import PartitionMeter
 from streams.meter.sums import CellKey
+from streams.money import PICO
 from streams.transport import RecordBatch
 from streams.usage.windows import SIZES
 from tests.fakes import BASE_MS, Steps, batch, batch_of, call, partition_meter, record, value

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from schemas.usage import decode_usage
 from streams.meter.emit import MAX_CELLS, usage_records
-from streams.meter.pages import MEASURES, PICO, pico_usd
+from streams.meter.pages import MEASURES, pico_usd
 from streams.meter.route import Router
 from streams.meter.sums import CellKey, Touched
 from streams.meter.tiers import TIERS
+from streams.money import PICO
 from tests.fakes import partition_meter
 
 Sums = dict[CellKey, list[int]]

@@ -8,11 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.ledger.store import pico
 from streams.meter.pages import (
     MEASURES,
     PAGE_STEPS,
-    PICO,
     AgentNumbers,
     Pages,
     agents_of,
@@ -23,7 +21,7 @@ from streams.meter.pages import (
     tiers_of,
 )
 from streams.meter.tiers import TIERS
-from streams.usage.agent import usd
+from streams.money import PICO
 
 Key = tuple[int, int, int]
 COST_MOST = 999_999 * PICO + PICO - 1
@@ -148,27 +146,3 @@ def test_agent_numbers_are_stable_and_forgettable() -> None:
     assert (agents.find("c"), agents.find("nobody"), len(agents)) == (3, None, 4)
     agents.clear()
     assert agents.of(["c"]).tolist() == [0]
-
-
-@given(amount=st.integers(-(10**30), 10**30))
-def test_money_survives_the_way_to_text_and_back(amount: int) -> None:
-    text = usd(amount)
-    assert pico(text) == amount
-    assert len(text.partition(".")[2]) >= 2
-    assert "e" not in text.lower()
-
-
-def test_money_as_text() -> None:
-    assert [usd(0), usd(1), usd(-1), usd(PICO), usd(1_500_000_000_000)] == [
-        "0.00",
-        "0.000000000001",
-        "-0.000000000001",
-        "1.00",
-        "1.50",
-    ]
-    assert [pico("5"), pico("-0.5"), pico("0.000000000001"), pico("-1.25")] == [
-        5 * PICO,
-        -PICO // 2,
-        1,
-        -1_250_000_000_000,
-    ]

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streams.meter.pages import PICO
 from streams.meter.rows import FIELDS, CallColumns, ledger_table, money
+from streams.money import PICO
 from tests.fakes import BASE_MS, Steps, batch, batch_of, call, partition_meter, record
 
 COST_MOST = 999_999 * PICO + PICO - 1

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams.meter import sums
-from streams.meter.pages import MEASURES, PICO, pico_usd
+from streams.meter.pages import MEASURES, pico_usd
 from streams.meter.sums import CellKey, Cells, Touched
 from streams.meter.tiers import TIERS
+from streams.money import PICO
 
 calls = st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.integers(0, 1200), st.integers(0, 5 * PICO))
 batches = st.lists(st.lists(calls, max_size=8), max_size=20)

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 
 from schemas.usage import UsageStruct, decode_usage
 from streams.meter.emit import usage_records
-from streams.meter.pages import MEASURES, PICO, pico_usd
+from streams.meter.pages import MEASURES, pico_usd
 from streams.meter.route import Router
 from streams.meter.sums import CellKey, Touched
 from streams.meter.tiers import TIERS
+from streams.money import PICO
 from streams.usage import windows as windows_module
 from streams.usage.windows import SIZES, Windows
 from tests.fakes import partition_meter

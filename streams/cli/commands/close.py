@@ -121,7 +121,7 @@ def _listed(ledger: Ledger) -> Answer:
 
 def _checked(ledger: Ledger, month: date) -> Answer:
     from streams.closing.check import check_month
-    from streams.report.money import exact
+    from streams.money import exact
 
     found = check_month(ledger, month)
     now, then, signed = exact(found.ledger_cost), exact(found.frozen_cost), found.closing.digest
@@ -158,7 +158,7 @@ def _changed(
 
 
 def _in_words(change: Change) -> str:
-    from streams.report.money import exact
+    from streams.money import exact
 
     why = f" ({change.reason})" if change.reason else ""
     what = "closed" if change.closed else "reopened"

@@ -177,8 +177,8 @@ def _copied(file: str, pricer: Pricer, taken: Taken) -> Iterator[bytes]:
 
     from streams.evaluate.read import SeenCall
     from streams.meter.decode import decode
+    from streams.money import exact
     from streams.replay.lines import read_chunks
-    from streams.report.money import exact
 
     encoder = msgspec.json.Encoder()
     seen: set[tuple[str | None, str]] = set()

@@ -98,7 +98,7 @@ def focus(
 
 
 def _as_json(made: Export, out: Path, tags: tuple[str, ...]) -> dict[str, object]:
-    from streams.report.money import exact
+    from streams.money import exact
 
     return {
         "file": str(out),
@@ -117,7 +117,7 @@ def _as_json(made: Export, out: Path, tags: tuple[str, ...]) -> dict[str, object
 
 
 def _in_words(made: Export, out: Path, tags: tuple[str, ...]) -> str:
-    from streams.report.money import exact
+    from streams.money import exact
 
     state = f"closed by {made.closing.by}" if made.closing is not None else "open"
     total = exact(made.cost + made.corrections + made.plans)

@@ -325,8 +325,8 @@ def _findings_in_words(found: list[Finding], pricer: Pricer, asked: dict[str, st
 
 
 def _rating_as_json(rating: Rating, dry_run: bool) -> dict[str, Any]:
+    from streams.money import exact
     from streams.rating.change import Tally
-    from streams.rating.check import usd
 
     def figures(tally: Tally) -> dict[str, Any]:
         return {
@@ -334,9 +334,9 @@ def _rating_as_json(rating: Rating, dry_run: bool) -> dict[str, Any]:
             "changed": tally.changed,
             "newly_priced": tally.newly_priced,
             "unpriced": tally.unpriced,
-            "before_usd": usd(tally.before_pico),
-            "after_usd": usd(tally.after_pico),
-            "adjustment_usd": usd(tally.sum_pico),
+            "before_usd": exact(tally.before_pico),
+            "after_usd": exact(tally.after_pico),
+            "adjustment_usd": exact(tally.sum_pico),
         }
 
     return {
@@ -353,7 +353,7 @@ def _rating_as_json(rating: Rating, dry_run: bool) -> dict[str, Any]:
 
 
 def _rating_in_words(rating: Rating, dry_run: bool) -> str:
-    from streams.rating.check import usd
+    from streams.money import exact
 
     total = rating.total
     if not total.changed:
@@ -365,12 +365,12 @@ def _rating_in_words(rating: Rating, dry_run: bool) -> str:
     ]
     lines += [
         f"  {provider or '-'}/{model}: {tally.changed:,} of {tally.calls:,} calls, "
-        f"{usd(tally.before_pico)} to {usd(tally.after_pico)} USD"
+        f"{exact(tally.before_pico)} to {exact(tally.after_pico)} USD"
         for (provider, model), tally in sorted(rating.by_model.items())
         if tally.changed
     ]
     verb = "would add" if dry_run else f"rating {rating.id} adds"
-    return "\n".join([*lines, f"{verb} {usd(total.sum_pico)} USD"])
+    return "\n".join([*lines, f"{verb} {exact(total.sum_pico)} USD"])
 
 
 def _history_in_words(one: Mapping[str, Any]) -> str:

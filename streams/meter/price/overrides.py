@@ -51,6 +51,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from streams import toml
 from streams.errors import SettingsError
 from streams.meter.price.sheet import Band, Between, Period, Rates, Sheet, While, pico_rate
+from streams.money import PICO
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=12, allow_inf_nan=False)]
 """USD per million tokens. A million dollars a million tokens is above every price ever asked."""
@@ -277,7 +278,7 @@ def _rank(entry: _Entry) -> tuple[bool, bool, int]:
 
 def _override(number: int, entry: _Entry, source: str) -> _Override:
     provider, model = entry.key
-    per_us = None if entry.per_hour is None else Fraction(entry.per_hour) * 10**12 / _US_PER_HOUR / entry.at_once
+    per_us = None if entry.per_hour is None else Fraction(entry.per_hour) * PICO / _US_PER_HOUR / entry.at_once
     bands = (
         Band(-1, replace(entry.rates(), per_us=per_us)),
         *(Band(tier.input_tokens, replace(tier.rates(), per_us=per_us)) for tier in entry.above),

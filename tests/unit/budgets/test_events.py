@@ -14,7 +14,8 @@ from streams.budgets.events import NOTHING_KNOWN, Event, Known, events_of
 from streams.budgets.notices import notice_of
 from streams.budgets.outlook import Expected
 from streams.budgets.period import DAY_MS, period_at
-from streams.budgets.state import PICO, BudgetState
+from streams.budgets.state import BudgetState
+from streams.money import PICO
 
 NOW = 1_773_757_200_000
 PAIR = Pair(6, 1, 3000, "warning")

@@ -14,7 +14,8 @@ from schemas.budgets import Budget, Burn, PeriodName
 from streams.budgets.burn import Burning, Pair, pairs_of
 from streams.budgets.hours import Hours
 from streams.budgets.period import DAY_MS, HOUR_MS, Period, period_at
-from streams.budgets.state import PICO, BudgetState, budget_state
+from streams.budgets.state import BudgetState, budget_state
+from streams.money import PICO
 
 PERIODS: st.SearchStrategy[PeriodName] = st.sampled_from(("day", "week", "month"))
 TIMES = st.integers(min_value=1_420_070_400_000, max_value=4_102_444_799_999)  # 2015 to 2099

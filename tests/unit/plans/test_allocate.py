@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streams.plans.allocate import PICO, Statement, Use, Who, state
+from streams.money import PICO
+from streams.plans.allocate import Statement, Use, Who, state
 from streams.plans.file import parse_plans
 from streams.plans.period import DAY_MS, HOUR_MS, Stretch, day_ms, stretches
 

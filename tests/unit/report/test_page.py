@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markupsafe import escape
 
+from streams.money import exact
 from streams.report import charts
 from streams.report.figures import Agent, Excluded, Late, Report, Reported, Run, Unpriced
-from streams.report.money import exact
 from streams.report.page import MOST_ROWS, notices, page
 from streams.report.period import Period, month
 from streams.report.sums import Cell, Sums
