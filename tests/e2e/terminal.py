@@ -15,6 +15,7 @@ import termios
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import BinaryIO
 
 from tests.e2e.command import PATIENCE_S, environment
 
@@ -25,15 +26,21 @@ class Terminal:
     """`spendstream ARGUMENTS` on a pseudo terminal; use as a context manager."""
 
     def __init__(
-        self, *arguments: str | Path, columns: int = 80, lines: int = 24, variables: Mapping[str, str] | None = None
+        self,
+        *arguments: str | Path,
+        columns: int = 80,
+        lines: int = 24,
+        variables: Mapping[str, str] | None = None,
+        stderr: BinaryIO | None = None,
     ) -> None:
+        """`stderr`: where standard error goes instead of the terminal."""
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.process = subprocess.Popen(
             [sys.executable, "-m", "streams.cli.main", *map(str, arguments)],
             stdin=theirs,
             stdout=theirs,
-            stderr=theirs,
+            stderr=theirs if stderr is None else stderr,
             start_new_session=True,
             env=environment(TERM="xterm-256color", COLUMNS="", LINES="", **(variables or {})),
         )

@@ -112,6 +112,16 @@ def test_nobody_answers(tmp_path: Path) -> None:
     assert "no ledger in" in missing.err
 
 
+def test_standard_error_in_a_file_leaves_the_screen_on_the_terminal(tmp_path: Path) -> None:
+    away = {"SPENDSTREAM_CLICKHOUSE_URL": "http://127.0.0.1:9/spendstream"}
+    errors = tmp_path / "errors"
+    with errors.open("wb") as file, Terminal("top", variables=away, stderr=file) as terminal:
+        terminal.until(lambda text: "does not answer" in text)
+        terminal.keys("q")
+        assert terminal.end() == 0
+    assert errors.read_bytes() == b""
+
+
 def test_a_pipe_gets_one_look(directory: Path) -> None:
     ended = spendstream("top", "--embedded", directory)
     assert ended.code == 0

@@ -51,12 +51,14 @@ def command(
     settings = settings_of(config)
     source = LedgerSource(embedded, settings.clickhouse_url.get_secret_value())
     view = View(by=BY[by], window=window)  # type: ignore[arg-type]
-    if as_json or once or not sys.stdout.isatty() or not sys.stdin.isatty():
+    if as_json or once or not sys.stdout.isatty() or not sys.stdin.isatty() or sys.__stderr__ is None:
         _once(source, view, as_json)
         return
     from streams.top.app import TopApp
+    from streams.top.terminal import drawing_on_stdout
 
-    TopApp(source, view, interval, _clock_ms).run()
+    with drawing_on_stdout():
+        TopApp(source, view, interval, _clock_ms).run()
 
 
 def _once(source: object, view: object, as_json: bool) -> None:
