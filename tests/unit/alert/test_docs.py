@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from schemas.policies import AlertmanagerChannel, AppriseChannel, ControlPolicy, PoliciesFile, Route, WebhookChannel
 from streams.alert.channels.make import make_channel
 from streams.alert.message import one
-from streams.alert.policies import ChannelSettings, parse_policies
+from streams.alert.policies import LEAST_SECRET, ChannelSettings, parse_policies
 from tests.fakes import BASE_MS
 from tests.notices import notice
 from tests.standin import Receiver
@@ -37,6 +38,16 @@ def test_the_policies_of_the_pages_are_good() -> None:
     policies = parse_policies(routes + controls, "policies.toml", ENVIRONMENT)
     assert [route.channels for route in policies.routes] == [("oncall", "prometheus"), ("chat",), ("chat",)]
     assert policies.controls[0].action == "throttle"
+
+
+def test_every_field_of_the_policies_file_is_on_the_pages() -> None:
+    for model in (WebhookChannel, AppriseChannel, AlertmanagerChannel, Route, PoliciesFile):
+        for name, field in model.model_fields.items():
+            shown = field.alias or name
+            assert re.search(rf"\b{shown}\b", ONCALL), f"{model.__name__}: {shown}"
+    for name in ControlPolicy.model_fields:
+        assert re.search(rf"\b{name}\b", CONTROLS + ONCALL), name
+    assert f"at least {LEAST_SECRET} characters" in ONCALL
 
 
 def test_the_receiver_of_the_page_knows_a_genuine_webhook() -> None:
