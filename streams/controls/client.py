@@ -9,7 +9,8 @@ Contract
     - `may_call` never waits, never raises and does no I/O; a thread keeps the picture fresh, from a worker or, with
       `kafka="broker:9092"`, from the topic.
     - It fails open: without a picture, with one older than `stale_s`, and for a control that it cannot read, calls go.
-    - A throttle is a token bucket of this process: with n router processes up to n times its rate goes through.
+    - A throttle is a token bucket of this process, of its rate divided by `processes`: say how many of yours share it.
+      Told nothing, n processes let n times the rate through.
     - The thread starts in `start()`, after a fork, never at import.
 """
 
@@ -88,17 +89,25 @@ class ControlClient:
         refresh_s: float = 1.0,
         stale_s: float = 300.0,
         source: Source | None = None,
+        processes: int = 1,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         **kafka_options: Any,
     ) -> None:
-        """`url` of a worker, or `kafka` as host:port, or a `source` of your own. Raises ValueError for none or two."""
+        """`url` of a worker, or `kafka` as host:port, or a `source` of your own. Raises ValueError for none or two.
+
+        `processes`: how many processes ask for the same calls, this one among them; each lets its share of a throttle
+        through.
+        """
         if sum((bool(url), bool(kafka), source is not None)) != 1:
             raise ValueError("give either the url of a worker, or kafka=host:port")
+        if processes < 1:
+            raise ValueError("processes: at least this one")
         if source is None:
             source = HttpSource(url, token=token, refresh_s=refresh_s) if url else KafkaSource(kafka, **kafka_options)
         self._source = source
         self._stale_s = stale_s
+        self._processes = processes
         self._clock = clock
         self._wall = wall
         self._picture = _NOTHING
@@ -216,7 +225,7 @@ class ControlClient:
             expires = control.get("expires_at")
             bucket = None
             if comes_to == "throttle":
-                rate = float(control["rate_per_minute"])
+                rate = float(control["rate_per_minute"]) / self._processes
                 bucket = self._bucket(control["scope"], subject, rate)
             verdict = Verdict(
                 comes_to != "block", comes_to, str(control.get("reason", "")), str(control.get("incident_id", "")), id_

@@ -110,6 +110,27 @@ def test_a_throttle_is_not_filled_by_a_refresh() -> None:
     assert made.may_call(run_id="run-1").allowed
 
 
+@pytest.mark.parametrize("processes", [1, 2, 4])
+def test_processes_that_share_a_throttle_let_its_rate_through_together(processes: int) -> None:
+    gone = 0
+    for _ in range(processes):
+        fed, now = Fed(), Now()
+        made = ControlClient(source=fed, processes=processes, clock=now.clock, wall=now.wall)
+        made._source.run(threading.Event(), made._on_controls, made._on_fault)
+        fed.on_controls([control(action="throttle", rate_per_minute=60.0)])
+        while made.may_call(run_id="run-1").allowed:  # what a full bucket holds
+            pass
+        for _ in range(600):
+            now.s += 1
+            gone += made.may_call(run_id="run-1").allowed
+    assert gone == pytest.approx(600, abs=processes)
+
+
+def test_there_is_one_process_at_least() -> None:
+    with pytest.raises(ValueError, match="processes"):
+        ControlClient(source=Fed(), processes=0)
+
+
 def test_it_fails_open() -> None:
     made = ControlClient(source=Fed())
     assert made.may_call(run_id="run-1") is FREE  # never started
