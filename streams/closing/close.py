@@ -22,6 +22,7 @@ from streams.closing.cut import Reader, read_cut
 from streams.closing.digest import Figure, digest, figures
 from streams.closing.fees import read_fees
 from streams.closing.statement import read_corrections, read_usage
+from streams.counted import counted
 from streams.errors import LedgerError, UsageError
 from streams.ledger.audit import audit
 from streams.ledger.client import Database
@@ -79,9 +80,10 @@ def close_month(
     gaps = read_gaps(reader, month)
     if gaps.gaps and not accept_gaps:
         raise UsageError(
-            f"{period.name} has {gaps.gaps} open gaps: the log did not give {gaps.records} records that arrived from "
-            f"{gaps.first} to {gaps.last}. Publish those calls again (docs/operate.md), or, if nothing was in them "
-            "(markers of transactions) or they are lost, close with --accept-gaps"
+            f"{period.name} has {counted(gaps.gaps, 'open gap')}: the log did not give "
+            f"{counted(gaps.records, 'record')} that arrived from {gaps.first} to {gaps.last}. Publish those calls "
+            "again (docs/operate.md), or, if nothing was in them (markers of transactions) or they are lost, close "
+            "with --accept-gaps"
         )
     if audited:
         _audit(reader)
@@ -161,7 +163,7 @@ def _audit(reader: Reader) -> None:
     if not report.ok:
         found = "; ".join(f"{one.check}, {one.where}: {one.what}" for one in report.findings[:5])
         raise LedgerError(
-            f"the ledger does not add up, so nothing is closed ({len(report.findings)} findings: {found}). "
+            f"the ledger does not add up, so nothing is closed ({counted(len(report.findings), 'finding')}: {found}). "
             "`spendstream audit` says more"
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from streams.counted import counted
 from streams.detect import Incident
 from streams.detect.signal import dollars
 from streams.money import exact
@@ -62,22 +63,22 @@ def as_json(found: Rechecked) -> dict[str, Any]:
 
 def in_words(found: Rechecked) -> str:
     """One line an incident, then a summary."""
-    many = f"{found.calls:,} call{'s'[: found.calls != 1]}"
+    many = counted(found.calls, "call")
     if found.unpriced:
         many += f" ({found.unpriced:,} unpriced: their cost is not in these figures)"
     if not found.incidents:
         return f"no runaways in {many}"
-    count = len(found.incidents)
     waking = sum(one.page for one in found.incidents)
     lines = [_line(one) for one in found.incidents]
-    return "\n".join([*lines, f"{count:,} incident{'s'[: count != 1]}, {waking:,} of which would page, in {many}"])
+    incidents = counted(len(found.incidents), "incident")
+    return "\n".join([*lines, f"{incidents}, {waking:,} of which would page, in {many}"])
 
 
 def _line(one: Incident) -> str:
     where = f"run {one.run_id} of {one.agent_id}" if one.run_id else one.agent_id
     ended = "open" if one.resolved_at is None else f"resolved {instant(one.resolved_at)[:19]}Z"
     text = (
-        f"{instant(one.opened_at)[:19]}Z  {one.severity:<8}  {one.kind}  {where}  ({ended}, {one.calls:,} calls, "
-        f"{dollars(one.cost)} in all)  {one.evidence}"
+        f"{instant(one.opened_at)[:19]}Z  {one.severity:<8}  {one.kind}  {where}  "
+        f"({ended}, {counted(one.calls, 'call')}, {dollars(one.cost)} in all)  {one.evidence}"
     )
     return printable(text)

@@ -17,7 +17,7 @@ from streams.closing.book import Book, Change, read_book
 from streams.closing.cut import read_cut
 from streams.closing.fees import Fee, read_fees
 from streams.closing.statement import Correction, Frozen, read_corrections, read_frozen
-from streams.errors import LedgerError, SpendstreamError
+from streams.errors import LedgerError, OlderLedger, SpendstreamError
 from streams.ledger.sqlfiles import named_query
 from streams.money import pico
 from streams.report.charged import Charged, Corrected, chargeback, corrected
@@ -304,10 +304,12 @@ class _Asker:
         """As the ledger answers, its missing tables said in plain words."""
         try:
             return self._ledger.rows(sql, parameters, settings)
+        except OlderLedger:
+            raise
         except LedgerError as error:
             if "UNKNOWN_TABLE" in str(error) or "UNKNOWN_DATABASE" in str(error):
                 raise SpendstreamError(
-                    "this database has no ledger, or an older version's: a worker makes its tables when it starts, and "
+                    "this database has no ledger: a worker makes its tables when it starts, and "
                     "so does `spendstream migrate`; if there is one, SPENDSTREAM_CLICKHOUSE_URL must end with its "
                     "database's name"
                 ) from error

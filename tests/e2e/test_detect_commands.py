@@ -122,7 +122,7 @@ def test_evaluate_counts_bad_lines_copies_and_unpriced_calls_and_judges_the_rest
     assert len(judged["detectors"]) == 5
     text = spendstream("evaluate", mixed, *labels, "--no-rivals")
     assert "a set: of " in text.out.decode()
-    assert "2 rejected (1 missing_field, 1 not_json), 1 duplicates, 1 unpriced" in text.out.decode()
+    assert "2 rejected (1 missing_field, 1 not_json), 1 duplicate, 1 unpriced" in text.out.decode()
 
 
 def test_evaluate_prices_as_the_meter_does_not_as_routers_report(folder: Path, tmp_path: Path) -> None:

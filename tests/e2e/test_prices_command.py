@@ -38,7 +38,7 @@ def test_from_an_unpriced_call_to_its_price(ledger: Path) -> None:
     assert (done.json["newly_priced"], done.json["adjustment_usd"]) == (2, "0.002400000000")
 
     again = spendstream("prices", "rerate", "--embedded", ledger, *RANGE, *WHO, variables=own)
-    assert again.out.decode() == "3 calls looked at: all have the price that they would get now; nothing written\n"
+    assert again.out.decode() == "3 calls looked at: no price would be another now; nothing written\n"
     (kept,) = spendstream("prices", "ratings", "--embedded", ledger, "--json").json["ratings"]
     assert (kept["by"], kept["reason"], kept["sum_usd"]) == ("ada", "own price", "0.002400000000")
     after = spendstream("prices", "check", "--embedded", ledger, *RANGE, variables=own)

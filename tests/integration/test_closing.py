@@ -240,7 +240,7 @@ def test_an_open_gap_is_refused_unless_it_is_accepted(door: Door, database: Data
         "FROM (SELECT toDateTime64('2026-11-01 03:00:00', 3, 'UTC') AS t)"
     )
     now = datetime(2026, 11, 2, 9, tzinfo=UTC)
-    with pytest.raises(UsageError, match="1 open gaps: the log did not give 7 records"):
+    with pytest.raises(UsageError, match="1 open gap: the log did not give 7 records"):
         close_month(door, database, OCTOBER, by="ada", now=now)
     assert read_book(door).changes == ()
     assert close_month(door, database, OCTOBER, by="ada", now=now, accept_gaps=True).accepted_gaps == 7

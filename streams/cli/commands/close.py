@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from datetime import date, datetime
@@ -167,14 +168,15 @@ def _in_words(change: Change) -> str:
         return head
     lines = [
         head,
-        f"  own calls    {exact(change.cost)} USD, {change.calls:,} calls, {change.unpriced:,} without a price",
+        f"  own calls    {exact(change.cost)} USD, {counted(change.calls, 'call')}, "
+        f"{change.unpriced:,} without a price",
         f"  corrections  {exact(change.corrections)} USD, of earlier months",
         f"  digest       {change.digest}",
     ]
     if change.plans:
         lines.insert(2, f"  plans        {exact(change.plans)} USD, what they add to list prices")
     if change.accepted_gaps:
-        lines.append(f"  lost         {change.accepted_gaps:,} records that the log did not give")
+        lines.append(f"  lost         {counted(change.accepted_gaps, 'record')} that the log did not give")
     return "\n".join(lines)
 
 

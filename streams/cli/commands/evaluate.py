@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.cli.options import config_option, json_option, settings_of
+from streams.counted import counted
 from streams.errors import UsageError
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def _in_words(name: str, one: Taken) -> str:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in sorted(one.rejected.items()))
         parts.append(f"{one.rejected.total():,} rejected ({reasons})")
     if one.duplicates:
-        parts.append(f"{one.duplicates:,} duplicates")
+        parts.append(counted(one.duplicates, "duplicate"))
     if one.unpriced:
         parts.append(f"{one.unpriced:,} unpriced")
-    return f"{name}: of {one.lines:,} lines {', '.join(parts)}" if parts else ""
+    return f"{name}: of {counted(one.lines, 'line')} {', '.join(parts)}" if parts else ""

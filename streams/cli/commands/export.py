@@ -9,6 +9,7 @@ import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from streams.export.month import Export
@@ -121,13 +122,13 @@ def _in_words(made: Export, out: Path, tags: tuple[str, ...]) -> str:
 
     state = f"closed by {made.closing.by}" if made.closing is not None else "open"
     total = exact(made.cost + made.corrections + made.plans)
-    lines = [f"{out}: {len(made.rows):,} rows, {total} USD, {made.month:%Y-%m} ({state})"]
+    lines = [f"{out}: {counted(len(made.rows), 'row')}, {total} USD, {made.month:%Y-%m} ({state})"]
     if made.corrections or any(row.get("ChargeClass") for row in made.rows):
         lines.append(f"  corrections of closed months: {exact(made.corrections)} USD of it")
     if made.plans:
         lines.append(f"  plans: {exact(made.plans)} USD of it, beside the price of the calls by token")
     if made.unpriced_calls:
-        lines.append(f"  {made.unpriced_calls:,} calls have no price: their rows cost 0 and say so")
+        lines.append(f"  without a price: {counted(made.unpriced_calls, 'call')}, whose rows cost 0 and say so")
     if made.whole_cost:
         lines.append(
             f"  {exact(made.whole_cost)} USD could not be split by token class: "

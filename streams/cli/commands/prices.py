@@ -10,6 +10,7 @@ import click
 
 from streams.cli.options import config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
+from streams.counted import counted
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -357,14 +358,14 @@ def _rating_in_words(rating: Rating, dry_run: bool) -> str:
 
     total = rating.total
     if not total.changed:
-        return f"{total.calls:,} calls looked at: all have the price that they would get now; nothing written"
+        return f"{counted(total.calls, 'call')} looked at: no price would be another now; nothing written"
     lines = [
-        f"{total.calls:,} calls looked at, {total.changed:,} change"
-        + (f", {total.newly_priced:,} get a price" if total.newly_priced else "")
-        + (f", {total.unpriced:,} lose theirs" if total.unpriced else "")
+        f"{counted(total.calls, 'call')} looked at, {total.changed:,} with another price"
+        + (f", {total.newly_priced:,} priced for the first time" if total.newly_priced else "")
+        + (f", {total.unpriced:,} no longer priced" if total.unpriced else "")
     ]
     lines += [
-        f"  {provider or '-'}/{model}: {tally.changed:,} of {tally.calls:,} calls, "
+        f"  {provider or '-'}/{model}: {tally.changed:,} of {counted(tally.calls, 'call')}, "
         f"{exact(tally.before_pico)} to {exact(tally.after_pico)} USD"
         for (provider, model), tally in sorted(rating.by_model.items())
         if tally.changed
@@ -378,6 +379,6 @@ def _history_in_words(one: Mapping[str, Any]) -> str:
     own = f", {one['overrides']}" if one["overrides"] else ""
     return (
         f"{one['number']}. {one['finished_at']} by {one['by']}: {one['reason']}\n"
-        f"   {one['first']} to {one['end']}{of}: {one['changed']} of {one['calls']} calls changed, "
+        f"   {one['first']} to {one['end']}{of}: {one['changed']} of {counted(int(one['calls']), 'call')} changed, "
         f"{one['sum_usd']} USD; {one['book']}{own} ({one['id']})"
     )
