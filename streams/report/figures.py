@@ -74,12 +74,12 @@ class Unpriced:
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """Calls of one day that came late; `after_close`: so late that the period had been reported already."""
+    """Calls of one day that came late; `after_period`: `late_hours` or more after the period was over."""
 
     day: str
     sums: Sums
-    after_close: int
-    after_close_cost: int
+    after_period: int
+    after_period_cost: int
     last_ingested: str
 
 
@@ -158,6 +158,11 @@ class Report:
     def corrected_since(self) -> list[Corrected]:
         """Corrections of this month that count in later ones, added up."""
         return corrected((f"{known:%Y-%m}", one) for known, one in self.since)
+
+    @cached_property
+    def came_since(self) -> list[Corrected]:
+        """Calls of this month that came after it was closed: in none of its figures, corrections of later months."""
+        return [one for one in self.corrected_since if one.kind == "late"]
 
     @cached_property
     def total(self) -> Sums:

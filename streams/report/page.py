@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from streams.counted import counted
 from streams.money import exact
 from streams.report import charts
 from streams.report.figures import Pair, Report
@@ -49,8 +51,11 @@ def page(report: Report, sections: Sequence[Section] = ()) -> str:
         teams=[((team,), pair) for (_, team), pair in report.teams.items()],
         classes=_classes(report),
         late=late,
-        late_after=sum(one.after_close for one in report.late),
-        late_after_cost=sum(one.after_close_cost for one in report.late),
+        late_after=sum(one.after_period for one in report.late),
+        late_after_cost=sum(one.after_period_cost for one in report.late),
+        since=sum(one.calls for one in report.came_since),
+        since_cost=sum(one.cost for one in report.came_since),
+        later_months=_later_months(report),
         width=_width,
         others=_others,
         sections=sections,
@@ -76,9 +81,17 @@ def notices(report: Report) -> list[str]:
             f"{report.total.unpriced:,} of {report.total.calls:,} calls have no price and are in no amount: "
             "the true spend is higher."
         )
-    after = sum(one.after_close for one in report.late)
+    if report.came_since:
+        calls = sum(one.calls for one in report.came_since)
+        cost = shown(sum(one.cost for one in report.came_since))
+        verb, count = ("is", "counts as a correction") if calls == 1 else ("are", "count as corrections")
+        said.append(
+            f"{counted(calls, 'call')} (${cost}) came after {report.period.name} was closed and {verb} not in those "
+            f"figures: {'it' if calls == 1 else 'they'} {count} in {_later_months(report)}."
+        )
+    after = 0 if report.closing is not None else sum(one.after_period for one in report.late)
     if after:
-        cost = shown(sum(one.after_close_cost for one in report.late))
+        cost = shown(sum(one.after_period_cost for one in report.late))
         if after == report.total.calls:
             said.append(
                 f"All {after:,} calls came {report.late_hours} hours or more after the period was over, "
@@ -90,6 +103,11 @@ def notices(report: Report) -> list[str]:
                 "a report made earlier showed less."
             )
     return said
+
+
+def _later_months(report: Report) -> str:
+    months = sorted({one.counted_in for one in report.came_since})
+    return " and ".join(f"{date.fromisoformat(f'{month}-01'):%B %Y}" for month in months)
 
 
 def _classes(report: Report) -> list[tuple[str, int, int]]:

@@ -65,11 +65,11 @@ def tables(report: Report, sections: Sequence[Section] = ()) -> list[Table]:
         ),
         Table(
             "late",
-            ("day", "calls", "unpriced_calls", "cost_usd", "calls_after_close", "cost_after_close_usd",
+            ("day", "calls", "unpriced_calls", "cost_usd", "calls_after_period", "cost_after_period_usd",
              "last_ingested"),
             tuple(
-                (one.day, one.sums.calls, one.sums.unpriced, exact(one.sums.cost), one.after_close,
-                 exact(one.after_close_cost), one.last_ingested)
+                (one.day, one.sums.calls, one.sums.unpriced, exact(one.sums.cost), one.after_period,
+                 exact(one.after_period_cost), one.last_ingested)
                 for one in report.late
             ),
         ),
@@ -130,8 +130,8 @@ def summary(report: Report) -> dict[str, Value]:
         "late_hours": report.late_hours,
         "late_calls": sum(one.sums.calls for one in report.late),
         "late_cost_usd": exact(sum(one.sums.cost for one in report.late)),
-        "late_calls_after_close": sum(one.after_close for one in report.late),
-        "late_cost_after_close_usd": exact(sum(one.after_close_cost for one in report.late)),
+        "late_calls_after_period": sum(one.after_period for one in report.late),
+        "late_cost_after_period_usd": exact(sum(one.after_period_cost for one in report.late)),
         "rejected_records": sum(one.records for one in report.excluded if one.outcome == "reject"),
         "duplicate_records": sum(one.records for one in report.excluded if one.outcome == "duplicate"),
         "ledger_calls": report.ledger_calls,

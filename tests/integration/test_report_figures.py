@@ -254,8 +254,8 @@ def test_agents_runs_unpriced_late_reported_and_excluded(door: Door, database: D
         mine = late[datetime.fromisoformat(line["day"]).date()]
         closed = [row for row in mine if row["ingested_at"] >= JANUARY.end + day]
         assert (line["calls"], line["cost_usd"]) == (len(mine), money(mine))
-        assert (line["calls_after_close"], line["cost_after_close_usd"]) == (len(closed), money(closed))
-    assert report["summary"]["late_calls_after_close"] > 0
+        assert (line["calls_after_period"], line["cost_after_period_usd"]) == (len(closed), money(closed))
+    assert report["summary"]["late_calls_after_period"] > 0
 
     told = by([row for row in january if row["reported_cost"] is not None], lambda row: row["provider_name"])
     for line in report["reported"]:
