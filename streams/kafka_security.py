@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from streams.config import Settings
 
 PROBE_S: Final = 10.0
+CLOSE_S: Final = 1.0
+"""How long a connection may take to say goodbye."""
 
 
 def faults(settings: Settings) -> list[str]:
@@ -103,42 +105,60 @@ async def why(bootstrap: str, options: Mapping[str, Any]) -> SpendstreamError | 
     aiokafka only says that it could not connect; this asks one broker after the other, and tells TLS, certificate and
     password apart. `UsageError` where waiting does not help, `Unavailable` where it may.
     """
-    protocol = options.get("security_protocol", "PLAINTEXT")
-    for server in bootstrap.split(","):
-        host, _, port = server.rpartition(":")
-        try:
-            async with asyncio.timeout(PROBE_S):
-                connection = await create_conn(
-                    host, int(port), client_id="spendstream", request_timeout_ms=int(PROBE_S * 1000), **options
-                )
-        except ssl.SSLCertVerificationError as error:
-            return UsageError(
-                f"the certificate of Kafka at {server} is not trusted ({error.verify_message}): "
-                "set SPENDSTREAM_KAFKA_CA_FILE to who signed it, and reach it by a name that is in it"
+    closed: list[asyncio.Future[None]] = []
+    try:
+        for server in bootstrap.split(","):
+            reason = await _why(server, options, closed)
+            if reason is not None:
+                return reason
+        return None
+    finally:
+        if closed:  # an event loop that ends before its connections do leaves their sockets to the garbage collector
+            await asyncio.wait(closed, timeout=CLOSE_S)
+
+
+async def _why(server: str, options: Mapping[str, Any], closed: list[asyncio.Future[None]]) -> SpendstreamError | None:
+    """Of one broker. `closed` gets what is done when the connection has gone."""
+    host, _, port = server.rpartition(":")
+    try:
+        async with asyncio.timeout(PROBE_S):
+            connection = await create_conn(
+                host,
+                int(port),
+                client_id="spendstream",
+                request_timeout_ms=int(PROBE_S * 1000),
+                on_close=lambda connection, _: closed.append(connection.close()),
+                **options,
             )
-        except ssl.SSLError as error:
-            return UsageError(
-                f"Kafka at {server} does not speak TLS with us ({error.reason}): look at "
-                "SPENDSTREAM_KAFKA_SECURITY_PROTOCOL and the port"
-            )
-        except SaslAuthenticationFailed:
-            user = options.get("sasl_plain_username")
-            return UsageError(
-                f"Kafka at {server} refuses user {user!r}: wrong name or password "
-                f"(SPENDSTREAM_KAFKA_SASL_USERNAME, ..._PASSWORD), or not known for {options.get('sasl_mechanism')}"
-            )
-        except UnsupportedSaslMechanismError:
-            mechanism = options.get("sasl_mechanism")
-            return UsageError(f"Kafka at {server} has no {mechanism}: set SPENDSTREAM_KAFKA_SASL_MECHANISM")
-        except ConnectionRefusedError:
-            continue  # away: not the operator's settings
-        except (KafkaError, OSError, TimeoutError) as error:
-            return Unavailable(
-                f"Kafka at {server} takes the connection and drops it ({type(error).__name__}): if it is not just "
-                f"starting, it wants another SPENDSTREAM_KAFKA_SECURITY_PROTOCOL than {protocol}, or a client "
-                "certificate"
-            )
-        connection.close()
+    except ssl.SSLCertVerificationError as error:
+        return UsageError(
+            f"the certificate of Kafka at {server} is not trusted ({error.verify_message}): "
+            "set SPENDSTREAM_KAFKA_CA_FILE to who signed it, and reach it by a name that is in it"
+        )
+    except ssl.SSLError as error:
+        return UsageError(
+            f"Kafka at {server} does not speak TLS with us ({error.reason}): look at "
+            "SPENDSTREAM_KAFKA_SECURITY_PROTOCOL and the port"
+        )
+    except SaslAuthenticationFailed:
+        user = options.get("sasl_plain_username")
+        return UsageError(
+            f"Kafka at {server} refuses user {user!r}: wrong name or password "
+            f"(SPENDSTREAM_KAFKA_SASL_USERNAME, ..._PASSWORD), or not known for {options.get('sasl_mechanism')}"
+        )
+    except UnsupportedSaslMechanismError:
+        mechanism = options.get("sasl_mechanism")
+        return UsageError(f"Kafka at {server} has no {mechanism}: set SPENDSTREAM_KAFKA_SASL_MECHANISM")
+    except ConnectionRefusedError:
+        return None  # away: not the operator's settings
+    except (KafkaError, OSError, TimeoutError) as error:
+        protocol = options.get("security_protocol", "PLAINTEXT")
+        return Unavailable(
+            f"Kafka at {server} takes the connection and drops it ({type(error).__name__}): if it is not just "
+            f"starting, it wants another SPENDSTREAM_KAFKA_SECURITY_PROTOCOL than {protocol}, or a client "
+            "certificate"
+        )
+    connection.close()
     return None
 
 
