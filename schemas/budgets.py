@@ -38,6 +38,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.base import NO_NUL
+from schemas.currency import Currency
 
 DIMENSIONS: Final = ("tenant", "team", "agent", "tier", "model", "key", "run")
 """What a budget may be limited to."""
@@ -49,9 +50,6 @@ Dimension = Literal["tenant", "team", "agent", "tier", "model", "key", "run"]
 PeriodName = Literal["day", "week", "month"]
 SeverityName = Literal["ticket", "warning", "critical"]
 AtLimit = Literal["tell", "throttle", "block"]
-
-CURRENCIES: Final = frozenset({"USD"})
-"""The ledger holds USD only; nothing here converts."""
 
 LONGEST_HOURS: Final = {"day": 24, "week": 168, "month": 672}
 """No burn window is longer than the shortest period of its kind."""
@@ -111,7 +109,7 @@ class Budget(_Part):
 
     name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
     amount: _Usd
-    currency: str = "USD"
+    currency: Currency = "USD"
     period: PeriodName
     scope: Scope = Scope()
     each: Dimension | None = None
@@ -128,13 +126,6 @@ class Budget(_Part):
     def _number(cls, value: Any) -> Any:
         if isinstance(value, bool):
             raise ValueError("an amount is a number or a string of one, in USD")
-        return value
-
-    @field_validator("currency")
-    @classmethod
-    def _known_currency(cls, value: str) -> str:
-        if value not in CURRENCIES:
-            raise ValueError(f"{value!r} is no currency that the ledger holds: amounts are in USD, convert it")
         return value
 
     @field_validator("thresholds")
@@ -183,12 +174,5 @@ class Budget(_Part):
 class BudgetsFile(_Part):
     """The whole file; faults between budgets are found by `streams.budgets.file`."""
 
-    currency: str = "USD"
+    currency: Currency = "USD"
     budget: tuple[Budget, ...] = ()
-
-    @field_validator("currency")
-    @classmethod
-    def _known_currency(cls, value: str) -> str:
-        if value not in CURRENCIES:
-            raise ValueError(f"{value!r} is no currency that the ledger holds: amounts are in USD, convert them")
-        return value

@@ -46,12 +46,10 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.base import NO_NUL
+from schemas.currency import Currency
 
 DIMENSIONS: Final = ("tenant", "provider", "model", "tier", "team", "key", "plan_id")
 """What a plan may be limited to."""
-
-CURRENCIES: Final = frozenset({"USD"})
-"""The ledger holds USD only; nothing here converts."""
 
 _Value = Annotated[str, Field(min_length=1, max_length=256, pattern=NO_NUL)]
 _Usd = Annotated[Decimal, Field(ge=0, le=Decimal(10) ** 12, max_digits=25, decimal_places=12, allow_inf_nan=False)]
@@ -140,7 +138,7 @@ class Plan(_Part):
     start: date = Field(alias="from")
     end: date | None = Field(default=None, alias="to")
     scope: Scope = Scope()
-    currency: str = "USD"
+    currency: Currency = "USD"
     period: Literal["hour", "day", "month"] | None = None
     fee: _Usd | None = None
     commitment: _Usd | None = None
@@ -156,11 +154,6 @@ class Plan(_Part):
         if isinstance(value, datetime) or not isinstance(value, date):
             raise ValueError("must be a TOML date without quotes and without a time, as 2026-01-31")
         return value
-
-    @field_validator("currency")
-    @classmethod
-    def _known_currency(cls, value: str) -> str:
-        return known_currency(value)
 
     @field_validator("overage", mode="before")
     @classmethod
@@ -198,17 +191,5 @@ class Plan(_Part):
 class PlansFile(_Part):
     """The whole file; faults between plans are found by `streams.plans.file`."""
 
-    currency: str = "USD"
+    currency: Currency = "USD"
     plan: tuple[Plan, ...] = ()
-
-    @field_validator("currency")
-    @classmethod
-    def _known_currency(cls, value: str) -> str:
-        return known_currency(value)
-
-
-def known_currency(value: str) -> str:
-    """The currency, if the ledger holds it. Raises `ValueError`."""
-    if value not in CURRENCIES:
-        raise ValueError(f"{value!r} is no currency that the ledger holds: amounts are in USD, convert them")
-    return value

@@ -182,6 +182,22 @@ output = 1
     assert all(fault.startswith("prices.toml: ") for fault in caught.value.faults)
 
 
+def test_another_currency_is_told_what_to_do() -> None:
+    """At the top of the file and in an entry, negotiated rates too; USD may be written."""
+    text = (
+        'currency = "CHF"\n'
+        + entry("a", "1", 'currency = "EUR"')
+        + '[[price]]\nmodel = "b"\noff = "5%"\ncurrency = "GBP"'
+    )
+    with pytest.raises(SettingsError) as caught:
+        parse_overrides(text, "prices.toml")
+    assert caught.value.faults == [
+        f"prices.toml: {where}: {one!r} is no currency that the ledger holds: amounts are in USD, convert them"
+        for where, one in (("currency", "CHF"), ("price 1.currency", "EUR"), ("price 2.currency", "GBP"))
+    ]
+    assert cost('currency = "USD"\n' + entry("own", "9", 'currency = "USD"'), None, "own")[0] == 9.0
+
+
 @pytest.mark.parametrize(
     ("first", "second", "clash"),
     [

@@ -1,5 +1,7 @@
 """The operator's own prices: a TOML file that beats the book.
 
+    currency = "USD"                # optional, in an entry too; the only one, as the ledger's
+
     [[price]]
     model = "qwen-m-large"          # as routers send it, or the book's id; `*` and `?` match any text; no case
     provider = "aliyun"             # optional: as sent, or the book's id of it
@@ -48,6 +50,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from schemas.currency import Currency
 from streams import toml
 from streams.errors import SettingsError
 from streams.meter.price.sheet import Band, Between, Period, Rates, Sheet, While, pico_rate
@@ -98,6 +101,7 @@ class _Entry(_Prices):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
 
     model: str = Field(min_length=1, max_length=256)
+    currency: Currency = "USD"
     provider: str | None = Field(default=None, min_length=1, max_length=128)
     start: datetime | None = Field(default=None, alias="from")
     end: datetime | None = Field(default=None, alias="to")
@@ -170,6 +174,7 @@ class _Entry(_Prices):
 class _File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    currency: Currency = "USD"
     price: tuple[_Entry, ...] = ()
 
 
