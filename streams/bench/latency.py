@@ -17,7 +17,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import numpy as np
@@ -67,7 +66,7 @@ async def _watch(
     held = newest = 0
     deadline: float | None = None
     while held < calls:
-        answer = await _ask(
+        answer = await ask(
             session, address,
             "SELECT toUnixTimestamp64Milli(ingested_at) AS at, count() FROM calls "
             f"WHERE ingested_at > fromUnixTimestamp64Milli({newest}) GROUP BY at ORDER BY at",
@@ -90,11 +89,12 @@ async def _watch(
 
 async def _delays(session: aiohttp.ClientSession, address: str, seen: dict[int, int], moments: str) -> list[float]:
     published = {name: int(at) for name, at in (line.split("\t") for line in moments.splitlines())}
-    rows = await _ask(session, address, "SELECT id, toUnixTimestamp64Milli(ingested_at) FROM calls")
+    rows = await ask(session, address, "SELECT id, toUnixTimestamp64Milli(ingested_at) FROM calls")
     return [(seen[int(at)] - published[name]) / 1e6 for name, at in rows]
 
 
-async def _ask(session: aiohttp.ClientSession, address: str, sql: str) -> list[Any]:
+async def ask(session: aiohttp.ClientSession, address: str, sql: str) -> list[list[str]]:
+    """The rows of a query to an embedded ledger's endpoint, as text."""
     parameters = {"database": DATABASE}
     async with session.post(f"http://{address}/", params=parameters, data=f"{sql} FORMAT TSV") as answer:
         text = await answer.text()

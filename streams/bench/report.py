@@ -35,6 +35,12 @@ def table(result: Mapping[str, Any]) -> str:
             f"\n{int(agents):,} agents: {figures['rss_mb']:,.0f} MB resident, "
             f"{figures['cpu_us_per_call']:.1f} us of CPU a call"
         )
+    if result["recovery"]:
+        again = result["recovery"]
+        lines.append(
+            f"\nkilled and started again: {again['agents']:,} agents known again after {again['seconds']:.1f} s "
+            f"({again['cpu_s']:.1f} s of CPU)"
+        )
     if result["us_per_call"]:
         lines += ["", "| step | us/call |", "|---|---:|"]
         lines += [f"| {step} | {us:.2f} |" for step, us in result["us_per_call"].items()]

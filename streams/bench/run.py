@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from streams import topics
-from streams.bench import latency, steps, topic
+from streams.bench import latency, recovery, steps, topic
 from streams.bench.feed import drain_fed
 from streams.bench.ground import PARTITIONS, Ground
 from streams.bench.load import Load, records, start_for
@@ -31,7 +31,7 @@ from streams.bench.spec import Result, Task
 from streams.errors import UsageError
 
 CONTENDERS = ("spendstream", "spendstream_detect", "stock_faust", "quix", "raw_aiokafka")
-PARTS = (*CONTENDERS, "latency", "agents", "steps", "growth")
+PARTS = (*CONTENDERS, "latency", "agents", "recovery", "steps", "growth")
 STOCK_SHARE = 5
 """Stock Faust reads a fifth of the topic: its rate is the same from the first second on, and it is slow."""
 GROWTH_CALLS = 3_000_000
@@ -105,6 +105,7 @@ class _Bench:
             delay = await latency.measure(RATE, options.latency_seconds, options.agents)
             self._say(f"latency: p50 {delay.p50:.0f} ms, p99 {delay.p99:.0f} ms")
         by_agents = await self._by_agents() if options.wants("agents") else {}
+        again = await self._recovery() if options.wants("recovery") else None
         us = await self._steps() if options.wants("steps") else {}
         growth = await self._growth() if options.wants("growth") else None
         spend = self._results.get("spendstream", [])
@@ -122,6 +123,7 @@ class _Bench:
             "raw_aiokafka_records_per_second": self._rate("raw_aiokafka"),
             "publish_to_ledger_ms": asdict(delay) if delay else None,
             "rss_mb": {agents: result["rss_mb"] for agents, result in by_agents.items()} or None,
+            "recovery": asdict(again) if again else None,
             "us_per_call": us,
             "cpu_us_per_call_by_contender": {
                 name: _median(results, lambda r: r.cpu_us_per_call, 2) for name, results in self._results.items()
@@ -196,6 +198,15 @@ class _Bench:
             }
             for agents, results in runs.items()
         }
+
+    async def _recovery(self) -> recovery.Recovery:
+        agents = self._options.many_agents
+        load = Load(4 * agents, agents, RATE)
+        again = await recovery.measure(load, start_for(load, _now_ms()))
+        self._say(
+            f"recovery: {again.agents:,} agents known again in {again.seconds:.1f} s ({again.cpu_s:.1f} s of CPU)"
+        )
+        return again
 
     async def _steps(self) -> dict[str, float]:
         us = await asyncio.to_thread(steps.measure, min(200_000, self._options.calls), self._options.agents, _now_ms())

@@ -32,6 +32,9 @@ def test_bench_prints_one_object_with_every_key() -> None:
     assert delay["calls"] == 20_000
     assert set(result["rss_mb"]) == {"1000", "20000"}
     assert all(megabytes > 50 for megabytes in result["rss_mb"].values())
+    assert result["recovery"]["agents"] == result["recovery"]["known_agents"] > 15_000
+    assert result["recovery"]["calls"] == 80_000
+    assert result["recovery"]["seconds"] > 0
     steps = {"fetch", "decode", "dedupe", "transpose", "price", "sums", "arrow", "insert", "publish"}
     assert steps <= set(result["us_per_call"])
     assert all(result["us_per_call"][step] > 0 for step in steps)

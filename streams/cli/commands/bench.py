@@ -32,8 +32,8 @@ def command(
 ) -> None:
     """Measure throughput, CPU a call, delay, memory, and each step; docs/benchmark.md says how.
 
-    Parts: spendstream, stock_faust, quix, raw_aiokafka, latency, agents, steps, growth. It starts brokers and workers
-    of its own on scratch directories. quix needs `pip install 'spendstream[bench]'`.
+    Parts: spendstream, spendstream_detect, stock_faust, quix, raw_aiokafka, latency, agents, recovery, steps, growth. It
+    starts brokers and workers of its own on scratch directories. quix needs `pip install 'spendstream[bench]'`.
 
     \b
     Examples:
