@@ -28,6 +28,7 @@ from streams.boards.grafana import Grafana
 from streams.budgets.duty import BudgetDuty
 from streams.budgets.file import load_budgets
 from streams.changes import ChangesDuty, found_in
+from streams.closing.http import ClosingRoutes
 from streams.config import Settings
 from streams.controls.duty import ControlDuty, Publish
 from streams.controls.http import ControlHttp
@@ -201,6 +202,7 @@ class Worker:
                 *IncidentHttp(database, KafkaSender(self._app).send).routes(),
                 *ControlHttp(database).routes(),
                 *RepairRoutes(database).routes,
+                *ClosingRoutes(database, load_plans(settings.plans_file)).routes,
             ],
             access=access_of(settings, os.environ),
         )

@@ -28,10 +28,20 @@ class DefaultGroup(Overview):
 
 
 def asked_of_worker(
-    embedded: Path | None, settings: Settings, method: str, path: str, body: dict[str, Any] | None = None
+    embedded: Path | None,
+    settings: Settings,
+    method: str,
+    path: str,
+    body: dict[str, Any] | None = None,
+    *,
+    scope: str = "control",
+    timeout_s: float | None = None,
 ) -> dict[str, Any]:
-    """The worker's answer. Raises `UsageError` when none runs or it says that the request is wrong."""
-    from streams.http.ask import WorkerAddress, address_of, ask
+    """The worker's answer. Raises `UsageError` when none runs or it says that the request is wrong.
+
+    `scope`: what the route asks for. `timeout_s`: how long the answer may take, where it is no matter of a moment.
+    """
+    from streams.http.ask import PATIENCE_S, WorkerAddress, address_of, ask
 
     token, tls = settings.token.get_secret_value(), settings.http_tls_certificate is not None
     if embedded is not None:
@@ -47,7 +57,7 @@ def asked_of_worker(
     else:
         worker = address_of(settings.http_host, settings.http_port, token, tls=tls)
     try:
-        status, answer = ask(worker, method, path, body)
+        status, answer = ask(worker, method, path, body, timeout_s=timeout_s or PATIENCE_S)
     except Unavailable as error:
         if embedded is not None:
             raise
@@ -59,7 +69,7 @@ def asked_of_worker(
         return answer
     message = str(answer.get("error", f"the worker answered {status}"))
     if status in {401, 403}:
-        raise UsageError(f"{message}: set SPENDSTREAM_TOKEN to a token of scope control")
+        raise UsageError(f"{message}: set SPENDSTREAM_TOKEN to a token of scope {scope}")
     if status in {400, 404, 409}:
         raise UsageError(message)
     raise SpendstreamError(message)

@@ -58,13 +58,24 @@ def test_a_month_is_closed_checked_exported_and_reopened(directory: Path, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_ledger_that_a_worker_has_is_read_but_not_closed(directory: Path, tmp_path: Path) -> None:
+def test_a_ledger_that_a_worker_has_is_closed_through_it(directory: Path, tmp_path: Path) -> None:
     running = Running(directory)
     try:
-        refused = spendstream("close", "2026-03", "--by", "ada", "--embedded", directory)
-        assert (refused.code, "in use by a running worker" in refused.err) == (2, True)
         listed = spendstream("close", "--list", "--embedded", directory)
         assert listed.out == b"no month was closed yet\n"
+        words = ("close", "2026-03", "--by", "ada", "--embedded", directory)
+        said = spendstream("report", "--month", "2026-03", "--embedded", directory, "--json").json["summary"]
+        done = spendstream(*words, "--reason", "books").out.decode()
+        assert done.startswith("2026-03 closed by ada at ")
+        assert f" UTC (books)\n  own calls    {said['cost_usd']} USD, 60 calls, 6 without a price\n" in done
+        twice = spendstream(*words)
+        assert (twice.code, "is closed already, by ada" in twice.err) == (2, True)
+        checked = spendstream("close", "2026-03", "--check", "--embedded", directory, "--json").json
+        assert checked["ok"] is True
+        vague = spendstream(*words, "--reopen")
+        assert (vague.code, "needs a --reason" in vague.err) == (2, True)
+        again = spendstream(*words, "--reopen", "--reason", "late prices", "--json").json
+        assert (again["change"], again["number"], again["by"]) == ("reopened", 2, "ada")
         out = tmp_path / "march.parquet"
         made = spendstream("export", "focus", "--month", "2026-03", "-o", out, "--embedded", directory, "--json").json
         assert (made["closed"], out.read_bytes()[:4]) == (False, b"PAR1")

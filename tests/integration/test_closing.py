@@ -19,8 +19,10 @@ import pytest
 from streams.closing.book import read_book
 from streams.closing.check import check_month
 from streams.closing.close import close_month, reopen_month
+from streams.closing.http import ClosingRoutes, WorkerReader
 from streams.closing.statement import read_statement
 from streams.errors import LedgerError, UsageError
+from streams.http.scopes import scope_of
 from streams.ledger.client import Database
 from streams.money import exact, pico
 from streams.report.sums import Sums
@@ -216,6 +218,23 @@ def test_each_call_and_adjustment_counts_in_one_month_whatever_is_closed_and_reo
     assert world.model.closed, "the test closed nothing"
     for month in world.model.closed:
         assert check_month(door, month).ok
+
+
+def test_a_worker_reads_the_same_figures_through_its_own_connection(door: Door, database: Database) -> None:
+    world = World(database, 7)
+    for day in range(1, 29, 3):
+        world.arrive(datetime(2026, 10, day, tzinfo=UTC), 20)
+    close_month(door, database, OCTOBER, by="ada", now=datetime(2026, 11, 2, tzinfo=UTC))
+    world.arrive(datetime(2026, 11, 20, tzinfo=UTC), 60)
+    own = WorkerReader(database)
+    assert read_book(own) == read_book(door)
+    for month in (OCTOBER, NOVEMBER):
+        assert read_statement(own, month) == read_statement(door, month)
+    assert any(read_statement(own, month).corrections for month in (OCTOBER, NOVEMBER))
+
+
+def test_only_an_admin_closes_through_a_worker(database: Database) -> None:
+    assert [scope_of(route.handler) for route in ClosingRoutes(database, ()).routes] == ["admin"]
 
 
 def test_a_closing_is_refused_while_the_month_runs_and_twice(door: Door, database: Database) -> None:

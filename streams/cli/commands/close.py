@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,12 +14,9 @@ from streams.cli.options import config_option, embedded_option, json_option, set
 from streams.counted import counted
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import date
 
-    from schemas.plans import Plan
     from streams.cli.reach import Ledger
-    from streams.closing.book import Change
-    from streams.ledger.client import Database
 
 
 @click.command("close")
@@ -61,13 +59,11 @@ def command(
       spendstream close 2026-10 --check
       spendstream close 2026-10 --reopen --by ada --reason "negotiated prices came late"
     """
-    from datetime import UTC, datetime
-
+    from streams.cli.closing import Act, changed
     from streams.cli.output import one_json, result_only
     from streams.cli.reach import reach
     from streams.errors import UsageError
     from streams.logs import configure_logs
-    from streams.plans.file import load_plans
     from streams.report.period import asked_period
 
     if sum((reopen, check, listed)) > 1:
@@ -87,19 +83,9 @@ def command(
             with reach(embedded, url) as ledger:
                 ok, said, words = _listed(ledger) if first is None else _checked(ledger, first)
         else:
-            with _writing(embedded, url) as (ledger, database):
-                ok, said, words = _changed(
-                    ledger,
-                    database,
-                    first,
-                    by or "",
-                    reason,
-                    now,
-                    reopen=reopen,
-                    accept=accept_gaps,
-                    audited=not no_audit,
-                    plans=load_plans(settings.plans_file),
-                )
+            act = Act(first, by or "", reason, reopen=reopen, accept_gaps=accept_gaps, audited=not no_audit)
+            ok, said = True, changed(embedded, settings, act, now)
+            words = _in_words(said)
         say(one_json(said) if as_json else words)
     if not ok:
         raise SystemExit(1)
@@ -112,7 +98,7 @@ def _listed(ledger: Ledger) -> Answer:
     from streams.closing.book import read_book
 
     book = read_book(ledger)
-    lines = [_in_words(change) for change in book.changes]
+    lines = [_in_words(change.as_json()) for change in book.changes]
     said: dict[str, object] = {
         "closed": [f"{one.month:%Y-%m}" for one in sorted(book.closed, key=lambda one: one.month)],
         "changes": [change.as_json() for change in book.changes],
@@ -134,80 +120,22 @@ def _checked(ledger: Ledger, month: date) -> Answer:
     return found.ok, found.as_json(), f"{month:%Y-%m}: {words}"
 
 
-def _changed(
-    ledger: Ledger,
-    database: Database,
-    month: date,
-    by: str,
-    reason: str,
-    now: datetime,
-    *,
-    reopen: bool,
-    accept: bool,
-    audited: bool,
-    plans: Sequence[Plan],
-) -> Answer:
-    from streams.closing.close import close_month, reopen_month
-
-    if reopen:
-        change = reopen_month(ledger, database, month, by=by, reason=reason, now=now)
-    else:
-        change = close_month(
-            ledger, database, month, by=by, reason=reason, now=now, accept_gaps=accept, audited=audited, plans=plans
-        )
-    return True, change.as_json(), _in_words(change)
-
-
-def _in_words(change: Change) -> str:
-    from streams.money import exact
-
-    why = f" ({change.reason})" if change.reason else ""
-    what = "closed" if change.closed else "reopened"
-    head = f"{change.month:%Y-%m} {what} by {change.by} at {change.at:%Y-%m-%d %H:%M} UTC{why}"
-    if not change.closed:
+def _in_words(change: Mapping[str, Any]) -> str:
+    """A change as its JSON says it."""
+    why = f" ({change['reason']})" if change["reason"] else ""
+    at = datetime.fromisoformat(change["at"])
+    head = f"{change['month']} {change['change']} by {change['by']} at {at:%Y-%m-%d %H:%M} UTC{why}"
+    if change["change"] != "closed":
         return head
     lines = [
         head,
-        f"  own calls    {exact(change.cost)} USD, {counted(change.calls, 'call')}, "
-        f"{change.unpriced:,} without a price",
-        f"  corrections  {exact(change.corrections)} USD, of earlier months",
-        f"  digest       {change.digest}",
+        f"  own calls    {change['cost_usd']} USD, {counted(change['calls'], 'call')}, "
+        f"{change['unpriced_calls']:,} without a price",
+        f"  corrections  {change['corrections_usd']} USD, of earlier months",
+        f"  digest       {change['digest']}",
     ]
-    if change.plans:
-        lines.insert(2, f"  plans        {exact(change.plans)} USD, what they add to list prices")
-    if change.accepted_gaps:
-        lines.append(f"  lost         {counted(change.accepted_gaps, 'record')} that the log did not give")
+    if Decimal(change["plans_usd"]):
+        lines.insert(2, f"  plans        {change['plans_usd']} USD, what they add to list prices")
+    if change["accepted_gaps"]:
+        lines.append(f"  lost         {counted(change['accepted_gaps'], 'record')} that the log did not give")
     return "\n".join(lines)
-
-
-@contextlib.contextmanager
-def _writing(embedded: Path | None, clickhouse_url: str) -> Iterator[tuple[Ledger, Database]]:
-    """The ledger to read and to write: DIR when nobody runs there, else the server of the settings."""
-    from urllib.parse import urlsplit
-
-    from streams.cli.reach import EngineLedger, HttpLedger
-    from streams.embedded.directory import Layout, find_running, own
-    from streams.errors import UsageError
-    from streams.ledger.client import Database
-    from streams.ledger.migrate import migrate
-
-    if embedded is None and urlsplit(clickhouse_url).scheme != "chdb":
-        with contextlib.closing(Database(clickhouse_url)) as database:
-            yield HttpLedger(clickhouse_url), database
-        return
-    with contextlib.ExitStack() as stack:
-        if embedded is None:
-            ledger = Path(urlsplit(clickhouse_url).path)
-        else:
-            layout = Layout(embedded.expanduser().absolute())
-            if not (layout.ledger / "metadata").is_dir():
-                raise UsageError(f"no ledger in {embedded}: `spendstream replay FILES --embedded {embedded}` makes one")
-            if find_running(layout.root) is not None:
-                raise UsageError(
-                    f"{embedded} is in use by a running worker, and only that one may write to its ledger: "
-                    "stop it, close the month, and start it again"
-                )
-            ledger = stack.enter_context(own(layout.root)).layout.ledger
-        database = stack.enter_context(contextlib.closing(Database(f"chdb://{ledger}", create=True)))
-        migrate(database)
-        yield stack.enter_context(contextlib.closing(EngineLedger(ledger))), database
