@@ -14,6 +14,26 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class _Moment(click.ParamType):
+    """A time as epoch ms, UTC; see `streams.moment`."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Click's contract: values that are converted already pass."""
+        from streams.moment import read_moment
+
+        if isinstance(value, int):
+            return value
+        try:
+            return read_moment(str(value))[0]
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+MOMENT = _Moment()
+"""Type of options that take one time; those that take a stretch go through `streams.recheck.window.asked_window`."""
+
 WITHOUT_DIR = "Without it, your servers by the settings."
 
 

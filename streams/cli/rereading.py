@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,20 +14,15 @@ if TYPE_CHECKING:
 
 
 def instant_of(text: str) -> int:
-    """Epoch ms of `--from`: RFC 3339 with a zone, a day (UTC), or `start`. Raises `UsageError`."""
-    from schemas.times import parse_rfc3339
+    """Epoch ms of `--from`: a time (`streams.moment`) or `start`. Raises `UsageError`."""
+    from streams.moment import read_moment
 
     if text == "start":
         return 0
-    found = parse_rfc3339(text)
-    if found is None:
-        try:
-            found = round(datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).timestamp() * 1000)
-        except ValueError:
-            raise UsageError(
-                f"--from {text!r}: say RFC 3339 with a zone (2026-03-01T00:00:00Z), a day, or `start`"
-            ) from None
-    return found
+    try:
+        return read_moment(text)[0]
+    except ValueError as error:
+        raise UsageError(f"--from {error}; or `start`, for all that the log has") from None
 
 
 def check(topic: str | None, from_: str | None) -> int:

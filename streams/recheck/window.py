@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime
-
-from schemas.times import EARLIEST_MS, LATEST_MS, parse_rfc3339
 from streams.errors import UsageError
-
-DAY_MS = 86_400_000
+from streams.moment import read_moment
 
 
 def asked_window(first: str | None, last: str | None) -> tuple[int | None, int | None]:
@@ -27,17 +22,7 @@ def asked_window(first: str | None, last: str | None) -> tuple[int | None, int |
 
 
 def _instant(text: str, option: str) -> tuple[int, int]:
-    """(epoch ms, length in ms): a day is as long as a day, an instant has no length."""
-    length = 0
-    if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        length = DAY_MS
-        try:
-            day = date.fromisoformat(text)
-            at: int | None = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1000
-        except ValueError:
-            at = None
-    else:
-        at = parse_rfc3339(text)
-    if at is None or not EARLIEST_MS <= at < LATEST_MS:
-        raise UsageError(f"{option} {text!r} is no time: write a day as 2026-01-31, or 2026-01-31T09:30:00Z")
-    return at, length
+    try:
+        return read_moment(text)
+    except ValueError as error:
+        raise UsageError(f"{option} {error}") from None

@@ -20,10 +20,11 @@ from streams.errors import LedgerError, UsageError
 from streams.evaluate.read import SeenCall
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
+from streams.moment import DAY_MS
 from streams.recheck import Rechecked, recheck
 from streams.recheck.read import HOUR_MS, LedgerCall, hours, read_calls, stretches
 from streams.recheck.tell import as_json, in_words, incident_json, instant
-from streams.recheck.window import DAY_MS, asked_window
+from streams.recheck.window import asked_window
 from tests.unit.detect.calls import MINUTE, T0, call, loop
 from tests.unit.top.ledger import insert
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from streams.cli.options import F, config_option, embedded_option, json_option, settings_of
+from streams.cli.options import MOMENT, F, config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
 from streams.counted import counted
 
@@ -83,7 +82,7 @@ def check(
 @_file_option()
 @embedded_option()
 @click.option(
-    "--at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]), help="As of this moment, UTC. [default: now]"
+    "--at", type=MOMENT, metavar="TIME", help="As of this moment: a day, RFC 3339, or epoch ms. [default: now]"
 )
 @config_option()
 @json_option()
@@ -91,7 +90,7 @@ def show(
     names: tuple[str, ...],
     file: Path | None,
     embedded: Path | None,
-    at: datetime | None,
+    at: int | None,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -131,7 +130,7 @@ def show(
         known = ", ".join(budget.name for budget in budgets) or "none"
         raise UsageError(f"{path} has no budget {', '.join(missing)}; it has {known}")
     chosen = [budget for budget in budgets if not names or budget.name in names]
-    now_ms = milliseconds(at)
+    now_ms = now() if at is None else at
     with result_only() as say:
         with reach(embedded, settings.clickhouse_url.get_secret_value()) as ledger:
             states = Evaluator(chosen).evaluate(ledger, now_ms, cut=at is not None)
@@ -141,12 +140,11 @@ def show(
             say(table(states))
 
 
-def milliseconds(at: datetime | None) -> int:
-    """Epoch ms of `--at` (UTC); now without it."""
-    from datetime import UTC
+def now() -> int:
+    """Epoch ms, of the clock."""
+    import time
 
-    moment = datetime.now(UTC) if at is None else at.replace(tzinfo=UTC)
-    return int(moment.timestamp() * 1000)
+    return time.time_ns() // 1_000_000
 
 
 def _budgets(settings: Settings, file: Path | None) -> tuple[tuple[Budget, ...], Path]:
@@ -175,7 +173,7 @@ def _models(settings: Settings) -> Callable[[str], bool]:
     def known(model: str) -> bool:
         if tiers.tier(None, model) != "unknown":
             return True
-        now = np.array([milliseconds(None)], np.int64)
-        return bool(pricer.price([None], [model], [None], now, none, none, none, none).priced[0])
+        at = np.array([now()], np.int64)
+        return bool(pricer.price([None], [model], [None], at, none, none, none, none).priced[0])
 
     return known

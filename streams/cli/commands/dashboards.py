@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.options import MOMENT, config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
 from streams.counted import counted
 
@@ -59,12 +59,12 @@ def build(only_look: bool) -> None:
 @click.option(
     "--server", is_flag=True, help="Check on the ClickHouse server of the settings, in place of a made-up ledger."
 )
-@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]), help="End of all time ranges, UTC. [default: now]")
+@click.option("--at", type=MOMENT, metavar="TIME", help="End of all time ranges, UTC. [default: now]")
 @click.option("--timings", is_flag=True, help="Print time and rows read of every query with everything chosen.")
 @config_option()
 @json_option()
 def check_command(
-    embedded: Path | None, server: bool, at: datetime | None, timings: bool, config: Path | None, as_json: bool
+    embedded: Path | None, server: bool, at: int | None, timings: bool, config: Path | None, as_json: bool
 ) -> None:
     """Run every query of all boards and alert rules, with All, one, several and hostile values; exit code 1 for faults.
 
@@ -84,7 +84,7 @@ def check_command(
 
     if embedded is not None and server:
         raise click.UsageError("--embedded and --server exclude each other")
-    now = (at or datetime.now(UTC)).replace(tzinfo=UTC)
+    now = datetime.now(UTC) if at is None else datetime.fromtimestamp(at / 1000, UTC)
     own = embedded is not None or server
     with result_only() as say:
         with _ledger(embedded, own, now, config) as ledger:
@@ -207,12 +207,12 @@ def push_command(
 )
 @click.option("--token", envvar="SPENDSTREAM_GRAFANA_TOKEN", default="", help="Of a service account; as for push.")
 @click.option("--kind", default="deployment", show_default=True, help="Tag by which boards tell annotations apart.")
-@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]), help="UTC. [default: now]")
-@click.option("--until", type=click.DateTime(["%Y-%m-%dT%H:%M:%SZ"]), help="UTC; without it, a moment.")
+@click.option("--at", type=MOMENT, metavar="TIME", help="UTC. [default: now]")
+@click.option("--until", type=MOMENT, metavar="TIME", help="UTC; without it, a moment.")
 @click.option("--team", default="", help="Whose it is.")
 @json_option()
 def annotate_command(
-    text: str, url: str, token: str, kind: str, at: datetime | None, until: datetime | None, team: str, as_json: bool
+    text: str, url: str, token: str, kind: str, at: int | None, until: int | None, team: str, as_json: bool
 ) -> None:
     """Put a mark on the time line of all boards: a deployment, a change of routing, a migration.
 
@@ -225,19 +225,17 @@ def annotate_command(
       spendstream dashboards annotate "routing: 20 % to haiku" --kind routing --at 2026-10-01T09:00:00Z
     """
     import hashlib
-    from datetime import UTC
+    import time
 
     from streams.boards.annotate import Annotation, write
     from streams.boards.grafana import Grafana
     from streams.cli.output import one_json, result_only
 
-    began = (at or datetime.now(UTC)).replace(tzinfo=UTC)
-    ended = until.replace(tzinfo=UTC) if until else None
-    if ended is not None and ended < began:
+    at_ms = time.time_ns() // 1_000_000 if at is None else at
+    if until is not None and until < at_ms:
         raise click.UsageError("--until lies before --at")
-    at_ms, until_ms = round(began.timestamp() * 1000), round(ended.timestamp() * 1000) if ended else 0
     id_ = hashlib.sha256(f"{kind}\0{at_ms}\0{text}\0{team}".encode()).hexdigest()[:24]
     with result_only() as say:
         with contextlib.closing(Grafana(url, token)) as grafana:
-            number = write(grafana, Annotation(id_, kind, at_ms, until_ms, text, team))
+            number = write(grafana, Annotation(id_, kind, at_ms, until or 0, text, team))
         say(one_json({"annotation": number}) if as_json else f"annotation {number}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.options import MOMENT, config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _PERIODS = click.Choice(["day", "week", "month"])
 @click.option("--agent", multiple=True, metavar="AGENT", help="Of this agent.")
 @click.option("--key", multiple=True, metavar="KEY", help="Of this API key.")
 @click.option("--period", type=_PERIODS, help="The running day, week or month, UTC.  [month]")
-@click.option("--at", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]), help="As of this moment, UTC.  [now]")
+@click.option("--at", type=MOMENT, metavar="TIME", help="As of this moment: a day, RFC 3339, or epoch ms.  [now]")
 @embedded_option()
 @config_option()
 @json_option()
@@ -47,7 +46,7 @@ def command(
     agent: tuple[str, ...],
     key: tuple[str, ...],
     period: PeriodName | None,
-    at: datetime | None,
+    at: int | None,
     embedded: Path | None,
     config: Path | None,
     as_json: bool,
@@ -77,7 +76,7 @@ def command(
     from streams.budgets.outlook import HISTORY_MS
     from streams.budgets.period import period_at
     from streams.budgets.read import SpendBook
-    from streams.cli.commands.budgets import milliseconds
+    from streams.cli.commands.budgets import now
     from streams.cli.output import one_json, result_only
     from streams.cli.reach import reach
     from streams.errors import UsageError
@@ -92,7 +91,7 @@ def command(
         budget = of_scope(
             Scope.model_validate({kind: list(names) for kind, names in named.items() if names}), period or "month"
         )
-    now_ms = milliseconds(at)
+    now_ms = now() if at is None else at
     with result_only() as say:
         with reach(embedded, settings.clickhouse_url.get_secret_value()) as ledger:
             book = SpendBook([budget])

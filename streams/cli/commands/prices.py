@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.options import MOMENT, config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
 from streams.counted import counted
 
@@ -40,12 +40,12 @@ def command() -> None:
 @command.command("show")
 @click.argument("model")
 @click.option("--provider", metavar="NAME", help="Who sells it, as routers send it (provider_name).")
-@click.option("--at", "at", metavar="TIME", help="As of this day or instant (RFC 3339); now when absent.")
+@click.option("--at", type=MOMENT, metavar="TIME", help="As of this day or instant (RFC 3339); now when absent.")
 @config_option()
 @json_option()
 @click.pass_context
 def show_command(
-    ctx: click.Context, /, model: str, provider: str | None, at: str | None, config: Path | None, as_json: bool
+    ctx: click.Context, /, model: str, provider: str | None, at: int | None, config: Path | None, as_json: bool
 ) -> None:
     """The price of MODEL at a time, with its history, as calls with these names are charged.
 
@@ -62,10 +62,8 @@ def show_command(
     from streams.cli.output import one_json, result_only
     from streams.rating.check import instant
     from streams.rating.show import show
-    from streams.recheck.window import asked_window
 
-    first, _ = asked_window(at, None) if at else (None, None)
-    at_ms = first if first is not None else time.time_ns() // 1_000_000
+    at_ms = time.time_ns() // 1_000_000 if at is None else at
     with result_only() as say:
         found = show(_pricer(settings_of(config)), provider, model, at_ms)
         if as_json:

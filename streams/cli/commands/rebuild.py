@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.options import MOMENT, config_option, embedded_option, json_option, settings_of
 from streams.counted import counted
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from streams.config import Settings
     from streams.repair.rebuild import Compared
     from streams.repair.resay import Said
@@ -27,7 +24,7 @@ DAY_MS = 24 * 3600 * 1000
 @click.option("--verify", is_flag=True, help="Compare only, and change nothing; beside a running worker too.")
 @click.option("--force", is_flag=True, help="Make all roll-ups again, also those that equal the rows.")
 @click.option(
-    "--usage-since", type=click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ"]), metavar="TIME",
+    "--usage-since", type=MOMENT, metavar="TIME",
     help="Also say the usage of calls since TIME (UTC) again on spendstream.usage.",
 )  # fmt: skip
 @config_option()
@@ -39,7 +36,7 @@ def command(
     embedded: Path | None,
     verify: bool,
     force: bool,
-    usage_since: datetime | None,
+    usage_since: int | None,
     config: Path | None,
     as_json: bool,
 ) -> None:
@@ -107,13 +104,12 @@ def _tell(table: str, name: str, done: int, of: int) -> None:
     click.echo(f"{table}.{name}: {done} of {counted(of, 'month')}", err=True)
 
 
-def _resay(embedded: Path | None, settings: Settings, since: datetime) -> Said:
+def _resay(embedded: Path | None, settings: Settings, since_ms: int) -> Said:
     import time
 
     from streams.cli import stopping
 
-    first_ms = round(since.replace(tzinfo=UTC).timestamp() * 1000)
-    return stopping.run(_say_usage(embedded, settings, first_ms, time.time_ns() // 1_000_000 + DAY_MS))
+    return stopping.run(_say_usage(embedded, settings, since_ms, time.time_ns() // 1_000_000 + DAY_MS))
 
 
 async def _say_usage(embedded: Path | None, settings: Settings, first_ms: int, end_ms: int) -> Said:

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from streams.cli.options import config_option, embedded_option, json_option, settings_of
+from streams.cli.options import MOMENT, config_option, embedded_option, json_option, settings_of
 from streams.cli.overview import Overview
 from streams.counted import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
 
     from streams.config import Settings
     from streams.repair.rejects import Choice, Reason, Reject, RetryResult
-
-_ZONES = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%dT%H:%M:%SZ"]
 
 
 @click.group("rejects", cls=Overview)
@@ -36,14 +33,13 @@ def command() -> None:
 
 
 def _choosing(function: Callable[..., Any]) -> Callable[..., Any]:
-    time = click.DateTime(_ZONES)
     several = "; may be given again."
     for option in reversed(
         (
             embedded_option(),
             click.option("--reason", "reasons", multiple=True, metavar="CODE", help="Only of this reason" + several),
-            click.option("--since", type=time, metavar="TIME", help="Arrived at this time (UTC) or later."),
-            click.option("--until", type=time, metavar="TIME", help="Arrived before this time (UTC)."),
+            click.option("--since", type=MOMENT, metavar="TIME", help="Arrived at this time (UTC) or later."),
+            click.option("--until", type=MOMENT, metavar="TIME", help="Arrived before this time (UTC)."),
             click.option("--at", "places", multiple=True, metavar="PLACE", help="Only this one, as listed" + several),
             config_option(),
         )
@@ -54,8 +50,8 @@ def _choosing(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _choice(
     reasons: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
+    since: int | None,
+    until: int | None,
     places: tuple[str, ...],
     all_: bool = False,
 ) -> Choice:
@@ -69,17 +65,11 @@ def _choice(
         raise UsageError(f"there is no reason {unknown[0]!r}: use {', '.join(REASONS)}")
     return Choice(
         reasons,
-        _ms(since) if since else 0,
-        _ms(until) if until else FOREVER_MS,
+        since or 0,
+        until or FOREVER_MS,
         tuple(Place.parse(place) for place in places),
         all_,
     )
-
-
-def _ms(instant: datetime) -> int:
-    from datetime import UTC
-
-    return round(instant.replace(tzinfo=UTC).timestamp() * 1000)
 
 
 @command.command("list")
@@ -90,8 +80,8 @@ def _ms(instant: datetime) -> int:
 def list_(
     embedded: Path | None,
     reasons: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
+    since: int | None,
+    until: int | None,
     places: tuple[str, ...],
     config: Path | None,
     examples: int,
@@ -142,8 +132,8 @@ def _listing(found: list[Reason], shown: list[Reject]) -> str:
 def export(
     embedded: Path | None,
     reasons: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
+    since: int | None,
+    until: int | None,
     places: tuple[str, ...],
     config: Path | None,
     limit: int,
@@ -208,8 +198,8 @@ def retry(
     /,
     embedded: Path | None,
     reasons: tuple[str, ...],
-    since: datetime | None,
-    until: datetime | None,
+    since: int | None,
+    until: int | None,
     places: tuple[str, ...],
     config: Path | None,
     sets: tuple[str, ...],
