@@ -30,6 +30,12 @@ def table(result: Mapping[str, Any]) -> str:
             f"\npublish to visible at {delay['rate']:,.0f} calls/s: "
             f"p50 {delay['p50']:.0f} ms, p99 {delay['p99']:.0f} ms"
         )
+    if result["publish_to_page_ms"]:
+        page = result["publish_to_page_ms"]
+        lines.append(
+            f"\npublish of the crossing call to the page: p50 {page['p50']:.0f} ms, p99 {page['p99']:.0f} ms "
+            f"({page['pages']} pages of {page['loops']} loops)"
+        )
     for agents, figures in result["agents"].items():
         lines.append(
             f"\n{int(agents):,} agents: {figures['rss_mb']:,.0f} MB resident, "

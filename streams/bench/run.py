@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from streams import topics
-from streams.bench import latency, recovery, steps, topic
+from streams.bench import latency, paging, recovery, steps, topic
 from streams.bench.feed import drain_fed
 from streams.bench.ground import PARTITIONS, Ground
 from streams.bench.load import Load, records, start_for
@@ -31,13 +31,16 @@ from streams.bench.spec import Result, Task
 from streams.errors import UsageError
 
 CONTENDERS = ("spendstream", "spendstream_detect", "stock_faust", "quix", "raw_aiokafka")
-PARTS = (*CONTENDERS, "latency", "agents", "recovery", "steps", "growth")
+PARTS = (*CONTENDERS, "latency", "paging", "agents", "recovery", "steps", "growth")
 STOCK_SHARE = 5
 """Stock Faust reads a fifth of the topic: its rate is the same from the first second on, and it is slow."""
 GROWTH_CALLS = 3_000_000
 GROWTH_MARK = 100_000
 LAST_SPANS = 5
 RATE = 2_000.0
+PAGING_S = 60.0
+PAGING_RATE = 200.0
+"""Calls a second beside the loops: a page is about the delay of one, not about throughput."""
 _PACKAGES = (
     *("spendstream", "faust-streaming", "aiokafka", "chdb", "noida-db", "quixstreams"),
     *("numpy", "pyarrow", "msgspec"),
@@ -53,6 +56,7 @@ class BenchOptions:
     many_agents: int = 100_000
     runs: int = 3
     latency_seconds: float = 30.0
+    loops: int = 200
     growth: bool = False
     growth_calls: int = GROWTH_CALLS
     only: frozenset[str] = field(default_factory=frozenset)
@@ -60,7 +64,9 @@ class BenchOptions:
     @classmethod
     def quick(cls, **changes: Any) -> BenchOptions:
         """One short run of everything: shows that it works, and rough figures."""
-        return cls(**{"calls": 60_000, "runs": 1, "latency_seconds": 10.0, "many_agents": 20_000, **changes})
+        return cls(
+            **{"calls": 60_000, "runs": 1, "latency_seconds": 10.0, "loops": 20, "many_agents": 20_000, **changes}
+        )
 
     def wants(self, part: str) -> bool:
         """Whether a part is to be measured."""
@@ -104,6 +110,10 @@ class _Bench:
         if options.wants("latency"):
             delay = await latency.measure(RATE, options.latency_seconds, options.agents)
             self._say(f"latency: p50 {delay.p50:.0f} ms, p99 {delay.p99:.0f} ms")
+        paged = None
+        if options.wants("paging"):
+            paged = await paging.measure(options.loops, PAGING_S, PAGING_RATE, options.agents)
+            self._say(f"publish to page: p50 {paged.p50:.0f} ms, p99 {paged.p99:.0f} ms, {paged.pages} pages")
         by_agents = await self._by_agents() if options.wants("agents") else {}
         again = await self._recovery() if options.wants("recovery") else None
         us = await self._steps() if options.wants("steps") else {}
@@ -122,6 +132,7 @@ class _Bench:
             "quix_calls_per_second": self._rate("quix"),
             "raw_aiokafka_records_per_second": self._rate("raw_aiokafka"),
             "publish_to_ledger_ms": asdict(delay) if delay else None,
+            "publish_to_page_ms": asdict(paged) if paged else None,
             "rss_mb": {agents: result["rss_mb"] for agents, result in by_agents.items()} or None,
             "recovery": asdict(again) if again else None,
             "us_per_call": us,

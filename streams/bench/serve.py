@@ -1,4 +1,4 @@
-"""`python -m streams.bench.serve DIR`: the embedded system until stdin ends.
+"""`python -m streams.bench.serve DIR [POLICIES]`: the embedded system until stdin ends.
 
 Two lines of JSON on stdout: its addresses when it reads its partitions, and, when the watcher knows again what it knew,
 of how many agents, and the CPU seconds that the process has used by then.
@@ -17,10 +17,10 @@ from streams.embedded.system import EmbeddedSystem
 from streams.logs import configure_logs
 
 
-async def serve(root: Path) -> None:
+async def serve(root: Path, policies: Path | None = None) -> None:
     """Run, with default settings but a free HTTP port."""
     configure_logs("warning", "json")
-    async with EmbeddedSystem(root, load_settings({}, http_port=0)) as system:
+    async with EmbeddedSystem(root, load_settings({}, http_port=0, policies_file=policies)) as system:
         await system.worker.wait_ready(60)
         _say(system.running.model_dump_json())
         watcher = system.worker.watcher
@@ -38,4 +38,4 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1])))
+    asyncio.run(serve(*map(Path, sys.argv[1:])))

@@ -30,6 +30,9 @@ def test_bench_prints_one_object_with_every_key() -> None:
     delay = result["publish_to_ledger_ms"]
     assert 0 < delay["p50"] <= delay["p99"]
     assert delay["calls"] == 20_000
+    page = result["publish_to_page_ms"]
+    assert 0 < page["p50"] <= page["p99"] <= page["worst"]
+    assert page["pages"] == page["loops"] == 20
     assert set(result["rss_mb"]) == {"1000", "20000"}
     assert all(megabytes > 50 for megabytes in result["rss_mb"].values())
     assert result["recovery"]["agents"] == result["recovery"]["known_agents"] > 15_000

@@ -32,8 +32,9 @@ def command(
 ) -> None:
     """Measure throughput, CPU a call, delay, memory, and each step; docs/benchmark.md says how.
 
-    Parts: spendstream, spendstream_detect, stock_faust, quix, raw_aiokafka, latency, agents, recovery, steps, growth. It
-    starts brokers and workers of its own on scratch directories. quix needs `pip install 'spendstream[bench]'`.
+    Parts: spendstream, spendstream_detect, stock_faust, quix, raw_aiokafka, latency, paging, agents, recovery, steps,
+    growth. It starts brokers and workers of its own on scratch directories. quix needs
+    `pip install 'spendstream[bench]'`.
 
     \b
     Examples:

@@ -90,6 +90,7 @@ def test_report_leaves_out_what_was_not_measured() -> None:
         "cpu_us_per_call_by_contender": {"spendstream": 18.04, "spendstream_detect": 28.04, "stock_faust": 95.0},
         "publish_to_ledger_ms": {"p50": 300.4, "p99": 600.0, "rate": 2_000.0},
         "agents": {"1000": {"rss_mb": 600.0, "cpu_us_per_call": 18.0}},
+        "publish_to_page_ms": {"p50": 1010.2, "p99": 1500.0, "pages": 199, "loops": 200},
         "recovery": {"agents": 99_000, "seconds": 4.21, "cpu_s": 3.9},
         "us_per_call": {"decode": 1.5},
         "growth": None,
@@ -99,6 +100,7 @@ def test_report_leaves_out_what_was_not_measured() -> None:
     assert "looked at for runaways | 30,000 | 28.0 |" in text
     assert "8.0 times stock Faust" in text
     assert "p50 300 ms, p99 600 ms" in text
+    assert "p50 1010 ms, p99 1500 ms (199 pages of 200 loops)" in text
     assert "99,000 agents known again after 4.2 s (3.9 s of CPU)" in text
     assert "Quix" not in text
     assert "1,000 agents: 600 MB" in text
