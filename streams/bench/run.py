@@ -38,7 +38,6 @@ GROWTH_CALLS = 3_000_000
 GROWTH_MARK = 100_000
 LAST_SPANS = 5
 RATE = 2_000.0
-PAGING_S = 60.0
 PAGING_RATE = 200.0
 """Calls a second beside the loops: a page is about the delay of one, not about throughput."""
 _PACKAGES = (
@@ -57,6 +56,7 @@ class BenchOptions:
     runs: int = 3
     latency_seconds: float = 30.0
     loops: int = 200
+    paging_seconds: float = 60.0
     growth: bool = False
     growth_calls: int = GROWTH_CALLS
     only: frozenset[str] = field(default_factory=frozenset)
@@ -65,7 +65,15 @@ class BenchOptions:
     def quick(cls, **changes: Any) -> BenchOptions:
         """One short run of everything: shows that it works, and rough figures."""
         return cls(
-            **{"calls": 60_000, "runs": 1, "latency_seconds": 10.0, "loops": 20, "many_agents": 20_000, **changes}
+            **{
+                "calls": 60_000,
+                "runs": 1,
+                "latency_seconds": 10.0,
+                "loops": 20,
+                "paging_seconds": 10.0,
+                "many_agents": 20_000,
+                **changes,
+            }
         )
 
     def wants(self, part: str) -> bool:
@@ -112,7 +120,7 @@ class _Bench:
             self._say(f"latency: p50 {delay.p50:.0f} ms, p99 {delay.p99:.0f} ms")
         paged = None
         if options.wants("paging"):
-            paged = await paging.measure(options.loops, PAGING_S, PAGING_RATE, options.agents)
+            paged = await paging.measure(options.loops, options.paging_seconds, PAGING_RATE, options.agents)
             self._say(f"publish to page: p50 {paged.p50:.0f} ms, p99 {paged.p99:.0f} ms, {paged.pages} pages")
         by_agents = await self._by_agents() if options.wants("agents") else {}
         again = await self._recovery() if options.wants("recovery") else None

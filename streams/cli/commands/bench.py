@@ -10,7 +10,7 @@ from streams.cli.options import json_option
 
 
 @click.command("bench")
-@click.option("--quick", is_flag=True, help="One short run of everything: rough figures in about a minute.")
+@click.option("--quick", is_flag=True, help="One short run of everything: rough figures in three minutes.")
 @click.option("--calls", type=click.IntRange(1_000), help="Calls that a contender drains.  [400000]")
 @click.option("--agents", type=click.IntRange(1), help="Agents that make them.  [1000]")
 @click.option("--runs", type=click.IntRange(1), help="Runs of each contender, taking turns.  [3]")
