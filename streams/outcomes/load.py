@@ -22,7 +22,7 @@ from streams import topics
 from streams.errors import Unavailable
 from streams.ledger.sqlfiles import named_query
 from streams.outcomes.runs import Reader
-from streams.publish.sender import discard
+from streams.publish.discard import discard
 from streams.replay.lines import read_chunks
 from streams.replay.log import ends_of, partitions_of
 from streams.replay.publish import BATCH_BYTES, LinePublisher, Range

@@ -64,6 +64,8 @@ class Buffer:
         self._asleep = False
         self._wake: Callable[[], object] | None = None
         self.connected = False
+        self.in_trouble = False
+        """The sender's log says so, with the number of dropped calls, so that a full buffer need not be said here."""
 
     def offer(self, record: Record, unknown: int = 0) -> DropReason | None:
         """Take the call in, or say why not. `unknown`: its keys that are not of the contract.
@@ -189,6 +191,8 @@ class Buffer:
             return 0
         before = self._dropped[reason]
         self._dropped[reason] = after = before + calls
+        if reason == "buffer_full" and self.in_trouble:
+            return 0
         return after if not before or len(str(after)) > len(str(before)) else 0
 
 

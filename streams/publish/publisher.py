@@ -6,6 +6,7 @@ Contract
     - Kafka may be away at the start or at any time later: calls wait in a bounded buffer and are sent, in order, when
       it is back. A call that was written but not acknowledged is sent again with the same id, time, source and key.
     - No payload is ever logged; only contract fields leave the process.
+    - While Kafka is away the log says so at once, then once a minute with counts, and when it is back (`trouble`).
     - Nothing connects, and no task starts, before `start()`.
 """
 
@@ -25,8 +26,9 @@ from aiokafka.codec import has_lz4
 from streams import topics
 from streams.errors import UsageError
 from streams.publish.buffer import Buffer, Stats
+from streams.publish.discard import discard
 from streams.publish.record import MAX_VALUE_BYTES, DropReason, Refusal, build
-from streams.publish.sender import Pace, Sender, discard
+from streams.publish.sender import Pace, Sender
 
 Compression = Literal["auto", "none", "gzip", "snappy", "lz4", "zstd"]
 

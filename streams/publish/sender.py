@@ -36,7 +36,9 @@ from aiokafka.partitioner import murmur2
 
 from streams.errors import Unavailable
 from streams.publish.buffer import Buffer
+from streams.publish.discard import discard
 from streams.publish.record import Record
+from streams.publish.trouble import Trouble, withhold
 
 log = logging.getLogger("spendstream.publish")
 
@@ -102,6 +104,7 @@ class Sender:
         self._limits: dict[int, int] = {}
         self._hashes: dict[bytes, int] = {}
         self._failures = 0
+        self._trouble = Trouble(topic, buffer, self._loop.time)
         buffer.when_filled(lambda: self._loop.call_soon_threadsafe(self._event.set))
 
     def drain(self) -> None:
@@ -111,6 +114,7 @@ class Sender:
 
     async def run(self) -> None:
         """Send until drained. Raises nothing but CancelledError, on which unacknowledged calls stay in the buffer."""
+        withhold(self._trouble)
         while not (self._draining.is_set() and not self._buffer.calls):
             producer = self._make_producer(self._idempotent)
             try:
@@ -206,6 +210,7 @@ class Sender:
     def _land(self) -> None:
         """Settle what was acknowledged; then raise the first failure, if any."""
         failure: BaseException | None = None
+        landed = False
         for partition, flight in list(self._flights.items()):
             if not flight.future.done():
                 continue
@@ -216,13 +221,15 @@ class Sender:
                 self._buffer.settle([lane.popleft() for _ in range(flight.calls)])
                 if partition in self._limits:
                     self._widen(partition)
-                if self._failures:
-                    log.info("publishing to %s again", self._topic)
-                    self._failures = 0
+                self._failures = 0
+                landed = True
             else:
                 failure = error
                 if isinstance(error, _REFUSALS):
                     self._narrow(partition, flight.calls)
+        # What was under way when trouble was last heard of may be stuck in it yet.
+        if landed and failure is None and all(flight.since > self._trouble.heard for flight in self._flights.values()):
+            self._trouble.over()
         if failure is not None:
             raise failure
 
@@ -252,14 +259,7 @@ class Sender:
 
     def _failed(self, error: Exception, *, expected: bool) -> None:
         self._failures += 1
-        if self._failures == 1 or not expected:
-            log.warning(
-                "not publishing to %s (%s): %d call(s) wait, trying again",
-                self._topic,
-                type(error).__name__,
-                self._buffer.calls,
-                exc_info=None if expected else error,
-            )
+        self._trouble.hear(f"{type(error).__name__}: {error}", None if expected else error)
 
     async def _back_off(self) -> None:
         first, longest = _BACKOFF_S
@@ -270,19 +270,3 @@ class Sender:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(wait):
                 await self._draining.wait()
-
-
-async def discard(producer: AIOKafkaProducer) -> None:
-    """Stop a producer now, whatever it still has in work.
-
-    `producer.stop()` alone flushes first, without end when the broker is away: so 1. its connections are closed,
-    2. its batches are failed, 3. its sender is ended, 4. it is stopped. Steps 2 and 3 need its private parts
-    (aiokafka 0.14); a test holds that no task of it is left.
-    """
-    await producer.client.close()
-    producer._message_accumulator.fail_all(Unavailable("the producer was discarded"))
-    sender = producer._sender.sender_task
-    if sender is not None:
-        sender.cancel()
-    with contextlib.suppress(Exception):
-        await producer.stop()

@@ -188,6 +188,6 @@ def _stretched(ranges: Mapping[int, Range], before: Mapping[int, int], now: Mapp
 
 async def _close(producer: AIOKafkaProducer) -> None:
     """Stop without waiting for what a stopped replay still had in work."""
-    from streams.publish.sender import discard
+    from streams.publish.discard import discard
 
     await discard(producer)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -24,6 +26,7 @@ from streams import topics
 from streams.embedded.broker import find_binary, free_port
 from streams.errors import UsageError
 from streams.publish import Publisher, SyncPublisher
+from streams.publish.discard import discard
 
 PARTITIONS = 3
 CALL = {"agent_id": "a", "request_model": "gpt-4o", "input_tokens": 10, "output_tokens": 2}
@@ -69,6 +72,8 @@ class Broker:
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
         self.process.send_signal(number)
+        if number == signal.SIGSTOP:  # until then it may answer yet
+            os.waitid(os.P_PID, self.process.pid, os.WSTOPPED | os.WNOWAIT)
 
     def stop(self) -> None:
         """Gracefully: what it holds is saved."""
@@ -228,6 +233,67 @@ def test_broker_hangs_and_copies_keep_id_time_and_key(broker: Broker) -> None:
         await _every_id_is_there_and_copies_are_equal(broker, 300)
 
     asyncio.run(main())
+
+
+def test_the_log_of_an_outage_is_ours_and_short(broker: Broker, caplog: pytest.LogCaptureFixture) -> None:
+    async def main() -> None:
+        async with publishing(broker) as publisher:
+            publisher.publish(CALL)
+            await asyncio.sleep(0.5)
+            await broker.start()
+            assert await publisher.flush(20)
+            await asyncio.to_thread(broker.stop)
+            publisher.publish(CALL)
+            await asyncio.sleep(1)
+            await broker.start()
+            assert await publisher.flush(20)
+        gc.collect()
+
+    gc.collect()
+    caplog.clear()
+    asyncio.run(main())
+    said = [record.getMessage() for record in caplog.records if record.name == "spendstream.publish"]
+    assert said[0].startswith("trouble publishing to spendstream.calls (Unable connect to")
+    assert said[1].startswith("publishing to spendstream.calls again")
+    others = [record.getMessage() for record in caplog.records if record.name in ("aiokafka", "asyncio")]
+    assert not [line for line in others if "nable connect" in line or "never retrieved" in line]
+
+
+def test_a_producer_is_discarded_while_its_request_waits_for_metadata(
+    broker: Broker, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A request that failed was put back, and waits for an update that a closed client never makes."""
+
+    async def main() -> None:
+        await broker.start()
+        before = asyncio.all_tasks()
+        producer = AIOKafkaProducer(bootstrap_servers=broker.url, enable_idempotence=True, request_timeout_ms=500)
+        await producer.start()
+        await producer.send_and_wait(topics.CALLS, b"{}", key=b"k", partition=0)
+        back_in_queue, accumulator = asyncio.Event(), producer._message_accumulator
+        reenqueue = accumulator.reenqueue
+
+        def noted(batch: object) -> None:
+            reenqueue(batch)
+            back_in_queue.set()
+
+        accumulator.reenqueue = noted
+        broker.signal(signal.SIGSTOP)
+        batch = producer.create_batch()
+        batch.append(key=b"k", value=b"v", timestamp=None)
+        batch.close()
+        sent = await producer.send_batch(batch, topics.CALLS, partition=0)
+        await asyncio.wait_for(back_in_queue.wait(), 20)
+        sent.cancel()
+        await asyncio.wait_for(discard(producer), 10)
+        await asyncio.sleep(0.1)
+        assert asyncio.all_tasks() == before
+
+    gc.collect()
+    caplog.clear()
+    asyncio.run(main())
+    gc.collect()
+    assert not [record for record in caplog.records if record.name == "asyncio" and record.levelno >= logging.WARNING]
 
 
 async def _every_id_is_there_and_copies_are_equal(broker: Broker, calls: int) -> None:

@@ -70,8 +70,10 @@ class Producer:
     def __init__(self, broker: Broker, idempotent: bool) -> None:
         self.broker = broker
         self.idempotent = idempotent
-        self.client = SimpleNamespace(close=self.stop, cluster=SimpleNamespace(brokers=lambda: [1]))
-        self._message_accumulator = SimpleNamespace(fail_all=lambda error: None)
+        self.client = SimpleNamespace(
+            close=self.stop, cluster=SimpleNamespace(brokers=lambda: [1]), _md_update_fut=None
+        )
+        self._message_accumulator = SimpleNamespace(_batches={}, _pending_batches=set())
         self._sender = SimpleNamespace(sender_task=None)
 
     async def start(self) -> None:
