@@ -57,7 +57,7 @@ def test_files_are_recorded_when_they_change(store: LedgerStore, database: Datab
     start(NOW + 2000)
     start(NOW + 2000)
     assert recorded(database)[len(first) :] == [
-        ("budgets", "budgets.toml", "budgets.toml changed: 1 lines in, 1 out: amount = 250")
+        ("budgets", "budgets.toml", "budgets.toml changed: 1 line in, 1 out: amount = 250")
     ]
     start(NOW + 3000, load_settings({}))
     assert recorded(database)[-1] == ("budgets", "", "the file of budgets is not set any more")

@@ -7,11 +7,12 @@ ledger's digits, no price at all, duplicates, late calls of closed months and pr
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import random
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -21,6 +22,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from streams.cli.main import run
 from streams.closing.close import close_month, reopen_month
 from streams.closing.statement import read_statement
 from streams.errors import LedgerError, UsageError
@@ -446,3 +448,25 @@ def test_an_empty_month_is_a_file_with_a_header(door: Door, ledger: Ledger, tmp_
     write_parquet(made.rows, tmp_path / "a.parquet")
     assert (tmp_path / "a.csv").read_text("utf-8").strip() == ",".join(name for name, _ in COLUMNS)
     assert pq.read_table(tmp_path / "a.parquet").num_rows == 0
+
+
+def test_the_command_says_that_a_month_is_empty(
+    door: Door, ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    @contextlib.contextmanager
+    def reached(*_: object) -> Iterator[Door]:
+        yield door
+
+    monkeypatch.setattr("streams.cli.reach.reach", reached)
+    file = tmp_path / "a.csv"
+    assert run(["export", "focus", "--month", "2016-02", "--json", "--out", str(file)]) == 0
+    said = capsys.readouterr()
+    assert (json.loads(said.out)["rows"], len(file.read_text("utf-8").splitlines())) == (0, 1)
+    assert f"no call, correction or fee counts in February 2016: {file} names the columns and has no row" in said.err
+
+
+def test_a_month_that_has_not_begun_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.csv"
+    assert run(["export", "focus", "--month", "2098-12", "--out", str(file)]) == 2
+    assert "--month 2098-12: December 2098 has not begun, so there is nothing to export" in capsys.readouterr().err
+    assert not file.exists()

@@ -60,6 +60,7 @@ def focus(
 
     One row for each charge period, team, model, price and token class, with real token quantities; all rows together
     cost what the report says, to the last digit. Corrections of closed months are rows of their own. Costs are in USD.
+    A month without anything makes a file without rows, said on standard error; one that has not begun is refused.
 
     \b
     Examples:
@@ -71,6 +72,7 @@ def focus(
 
     from streams.cli.output import one_json, result_only
     from streams.cli.reach import reach
+    from streams.errors import UsageError
     from streams.export.focus import Account
     from streams.export.groups import Step
     from streams.export.month import export_month
@@ -79,8 +81,11 @@ def focus(
     from streams.plans.file import load_plans
     from streams.report.period import asked_period
 
-    period = asked_period(month, None, None, datetime.now(UTC))
+    now = datetime.now(UTC)
+    period = asked_period(month, None, None, now)
     assert period is not None
+    if now < period.start:
+        raise UsageError(f"--month {month}: {period.name} has not begun, so there is nothing to export")
     form = form or ("parquet" if out is not None and out.suffix == ".parquet" else "csv")
     out = out or Path(f"spendstream-focus-{period.slug}.{form}")
     settings = settings_of(config)
@@ -95,6 +100,9 @@ def focus(
                 load_plans(settings.plans_file),
             )
         (write_parquet if form == "parquet" else write_csv)(made.rows, out)
+        if not made.rows:
+            nothing = f"no call, correction or fee counts in {period.name}: {out} names the columns and has no row"
+            click.echo(f"spendstream: {nothing}", err=True)
         say(one_json(_as_json(made, out, tags)) if as_json else _in_words(made, out, tags))
 
 
