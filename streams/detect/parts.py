@@ -13,11 +13,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from streams.detect.config import HOUR_MS
-from streams.detect.engine import FLEET, Detector
+from streams.detect.engine import Detector
 from streams.detect.family import Asleep
 from streams.detect.habit import Root, Run
 from streams.detect.incident import Incident
 from streams.detect.packed import pack, unpack
+from streams.detect.wider import FLEET
 
 _APART = ("config", "families", "book")
 

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from streams.detect import Incident, Signal
-from streams.detect.engine import FLEET
+from streams.detect.wider import FLEET
 from streams.errors import Fenced
 from streams.ledger.client import Database
 from streams.ledger.store import INSERT_MARK
