@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def examine(settings: Settings, embedded: Path | None) -> list[Finding]:
     # aiokafka logs every attempt to connect as an error; the finding says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     now = datetime.now(UTC)
-    findings = local.file_findings(settings)
+    findings = local.file_findings(settings, os.environ)
     findings.append(local.book_finding(book_info(), now.date()))
     if embedded is not None:
         return findings + _directory(embedded, settings)

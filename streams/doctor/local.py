@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from streams.config import Settings
 from streams.doctor.finding import Finding
-from streams.errors import SpendstreamError
+from streams.errors import SettingsError
 from streams.meter.price.book import BookInfo
 
 GIB = 1 << 30
@@ -30,32 +30,38 @@ def settings_findings(faults: Sequence[str]) -> list[Finding]:
     return [Finding("settings", "fail", fault, todo) for fault in faults]
 
 
-def file_findings(settings: Settings) -> list[Finding]:
-    """The operator's files of prices, tiers and budgets, read as a worker would."""
+def file_findings(settings: Settings, environment: Mapping[str, str]) -> list[Finding]:
+    """The operator's files that the settings name, read as a worker would: each fault of each is a finding.
+
+    `environment`: where policies and tokens look their secrets up.
+    """
+    from streams.alert.policies import load_policies
     from streams.budgets.file import load_budgets
+    from streams.http.tokens import load_tokens
     from streams.meter.price import load_overrides
     from streams.meter.tiers import load_tiers
+    from streams.plans.file import load_plans
 
-    findings = []
-    if settings.prices_file is not None:
-        try:
-            load_overrides(settings.prices_file)
-            findings.append(Finding("prices file", "ok", f"{settings.prices_file} is understood"))
-        except SpendstreamError as error:
-            findings.append(Finding("prices file", "fail", str(error), "mend the file; docs/prices.md shows its form"))
-    if settings.tiers_file is not None:
-        try:
-            load_tiers(settings.tiers_file)
-            findings.append(Finding("tiers file", "ok", f"{settings.tiers_file} is understood"))
-        except SpendstreamError as error:
-            findings.append(Finding("tiers file", "fail", str(error), "mend the file; docs/prices.md shows its form"))
-    if settings.budgets_file is not None:
-        try:
-            load_budgets(settings.budgets_file)
-            findings.append(Finding("budgets file", "ok", f"{settings.budgets_file} is understood"))
-        except SpendstreamError as error:
-            findings.append(Finding("budgets file", "fail", str(error), "mend the file; docs/budgets.md shows it"))
-    return findings
+    where = ", with the environment that your workers have"
+    readers: list[tuple[str, Path | None, Callable[[Path], object], str]] = [
+        ("prices file", settings.prices_file, load_overrides, "docs/prices.md shows its form"),
+        ("tiers file", settings.tiers_file, load_tiers, "docs/prices.md shows its form"),
+        ("plans file", settings.plans_file, load_plans, "docs/plans.md shows its form"),
+        ("budgets file", settings.budgets_file, load_budgets, "docs/budgets.md shows its form"),
+        ("policies file", settings.policies_file, lambda path: load_policies(path, environment),
+         f"docs/oncall.md shows its form; look{where}"),
+        ("tokens file", settings.http_tokens_file, lambda path: load_tokens(path, "", environment),
+         f"docs/security.md shows its form; look{where}"),
+    ]  # fmt: skip
+    return [one for check, path, read, form in readers if path is not None for one in _file(check, path, read, form)]
+
+
+def _file(check: str, path: Path, read: Callable[[Path], object], form: str) -> list[Finding]:
+    try:
+        read(path)
+    except SettingsError as error:
+        return [Finding(check, "fail", fault, f"mend {path}: {form}") for fault in error.faults]
+    return [Finding(check, "ok", f"{path} is understood")]
 
 
 def book_finding(book: BookInfo, today: date) -> Finding:

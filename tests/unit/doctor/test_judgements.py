@@ -184,12 +184,60 @@ def test_the_disk_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     assert local.disk_of(tmp_path / "a" / "b").check.startswith("disk ")
 
 
-def test_the_operators_files(tmp_path: Path) -> None:
-    bad = tmp_path / "bad.toml"
-    bad.write_text("[[[", "utf-8")
-    settings = SETTINGS.model_copy(update={"prices_file": bad, "tiers_file": bad, "budgets_file": bad})
-    assert levels(local.file_findings(settings)) == ["fail", "fail", "fail"]
-    assert local.file_findings(SETTINGS) == []
+WEBHOOK = '[channel.a]\ntype = "webhook"\nurl = "https://a.example/x"\n'
+FILES = {
+    "prices file": (
+        "prices_file", '[[price]]\nmodel = "a"\ninput = 1\noutput = 2\n',
+        '[[price]]\nmodel = "a"\ninput = 1\noutput = -2\ncurrency = "EUR"\n', 2,
+    ),
+    "tiers file": (
+        "tiers_file", '[[tier]]\ntier = "mid"\nmodels = ["a"]\n',
+        '[[tier]]\ntier = "mid"\nmodels = ["a", "a", "b", "b"]\n', 2,
+    ),
+    "plans file": (
+        "plans_file", '[[plan]]\nname = "a"\nkind = "per_token"\nfrom = 2026-01-01\n',
+        '[[plan]]\nname = "a"\nkind = "flat"\nfrom = 2026-01-01\n', 1,
+    ),
+    "budgets file": (
+        "budgets_file", '[[budget]]\nname = "a"\namount = 5\nperiod = "day"\n',
+        '[[budget]]\nname = "a"\namount = -1\nperiod = "year"\n', 2,
+    ),
+    "policies file": (
+        "policies_file", WEBHOOK + 'secret = "env:LONG"\n[[route]]\nchannels = ["a"]\n',
+        WEBHOOK + 'secret = "env:NONE"\n[[route]]\nchannels = ["a"]\n', 1,
+    ),
+    "tokens file": (
+        "http_tokens_file", '[a]\nscope = "read"\ntoken = "env:LONG"\n',
+        '[a]\nscope = "all"\ntoken = "env:LONG"\n[b]\nscope = "read"\ntoken = "env:NONE"\n', 2,
+    ),
+}  # fmt: skip
+"""By what the finding is called: the setting, a file without faults, one with, and how many."""
+
+
+@pytest.mark.parametrize("check", FILES)
+def test_every_file_of_the_operator_is_read(check: str, tmp_path: Path) -> None:
+    setting, good, bad, faults = FILES[check]
+    environment = {"LONG": "s3cr3t-" * 8}
+    file = tmp_path / "file.toml"
+    settings = SETTINGS.model_copy(update={setting: file})
+    file.write_text(good, "utf-8")
+    [fine] = local.file_findings(settings, environment)
+    assert (fine.check, fine.level, fine.what) == (check, "ok", f"{file} is understood")
+    for text, expected in ((bad, faults), ("[[[", 1)):
+        file.write_text(text, "utf-8")
+        found = local.file_findings(settings, environment)
+        assert [(one.check, one.level) for one in found] == [(check, "fail")] * expected
+        for one in found:
+            assert one.todo.startswith(f"mend {file}: docs/")
+            assert "file.toml" in one.what
+            assert "s3cr3t" not in one.what
+            assert "\n" not in one.what
+
+
+def test_no_setting_of_a_file_goes_unread() -> None:
+    named = {name for name in type(SETTINGS).model_fields if name.endswith("_file") and not name.startswith("kafka_")}
+    assert {setting for setting, *_ in FILES.values()} == named
+    assert local.file_findings(SETTINGS, {}) == []
 
 
 def test_settings_faults_are_all_told() -> None:
