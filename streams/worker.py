@@ -61,8 +61,8 @@ from streams.usage.agent import UsageAgent
 from streams.usage.http import WorkerHttp
 from streams.usage.room import UsageRoom
 from streams.watch.agent import Watcher
-from streams.watch.seat import SeatOptions
 from streams.watch.tell import StepTeller
+from streams.watch.writing import SeatOptions
 
 log = structlog.get_logger("spendstream.worker")
 

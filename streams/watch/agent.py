@@ -29,8 +29,9 @@ from streams.metrics import Metrics
 from streams.retry import Retried
 from streams.transport import Consumer, RecordBatch
 from streams.watch.checkpoint import Saved, saved_of
-from streams.watch.seat import Seat, SeatOptions
+from streams.watch.seat import Seat
 from streams.watch.store import WatchStore
+from streams.watch.writing import SeatOptions
 
 log = structlog.get_logger("spendstream.watch")
 
@@ -148,11 +149,11 @@ class Watcher:
         worker = self._options.worker
 
         def take() -> tuple[int, Saved | None, dict[int, tuple[int, int]]]:
-            epoch = self._store.fence(partition, worker)
+            epoch = self._store.epochs.fence(partition, worker)
             self._ledger.wait_for_inserts()
-            position = self._store.read_rest(partition, only="position").get("position")
+            position = self._store.states.read_rest(partition, only="position").get("position")
             # Before the meter of this worker reads on: what is in the ledger by now is the past.
-            return epoch, None if position is None else saved_of(position), self._store.positions()
+            return epoch, None if position is None else saved_of(position), self._store.past.positions()
 
         epoch, saved, positions = await self._retried("take over the watch", lambda: asyncio.to_thread(take))
         seat = Seat(

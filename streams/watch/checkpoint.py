@@ -20,7 +20,7 @@ from streams.detect.parts import assemble, fleet_part, has_open, root_part
 from streams.watch.fold import Watch
 from streams.watch.order import Order
 from streams.watch.record import StepCall
-from streams.watch.store import RootState
+from streams.watch.states import RootState
 
 _held_encoder = msgspec.msgpack.Encoder()
 _held_decoder = msgspec.msgpack.Decoder(list[StepCall])
