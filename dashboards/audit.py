@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.kit import DECISIONS, MUST_BE_ZERO, Link, board, choice, listing, number, place, series, typed
+from dashboards.kit import (
+    DECISIONS,
+    MUST_BE_ZERO,
+    TO_AGENT,
+    Link,
+    board,
+    choices,
+    listing,
+    number,
+    place,
+    series,
+    typed,
+)
 
 UID = "spendstream-audit"
 TO_RUN = Link(UID, "Only ${__value.text}", "run", "run", ("datasource",))
-TO_AGENT = Link("spendstream-team", "Agent ${__value.text}", "agent", "agent", ("datasource",))
 NARROW = {
     "input": 85,
     "cached": 85,
@@ -26,12 +37,11 @@ def audit() -> dashboard.Dashboard:
     made = board(
         UID, "Audit", "Every call of a run with its price and its place in the log; escalations; policy decisions.",
         since="now-24h", refresh="",
+        variables=[
+            typed("run", "Run", "A run_id, which sub-agents share. Empty: everything in the time range."),
+            *choices("team", "agent"),
+        ],
     )  # fmt: skip
-    made = made.with_variable(
-        typed("run", "Run", "A run_id, which sub-agents share. Empty: everything in the time range.")
-    )
-    for variable in (choice("team", "Team"), choice("agent", "Agent")):
-        made = made.with_variable(variable)
     return place(
         made,
         [

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.kit import MUST_BE_ZERO, Link, Steps, board, choice, listing, number, place, ranking, series
+from dashboards.kit import MUST_BE_ZERO, USED, Link, Steps, board, choices, listing, number, place, ranking, series
 
 UID = "spendstream-budgets"
 TO_TEAM = Link("spendstream-team", "Agents and runs of ${__value.text}", "team", "team", ("datasource",))
-USED: Steps = ((None, "text"), (0.8, "orange"), (1, "red"))
 BELOW_ZERO: Steps = ((None, "red"), (0, "text"))
 PACE: Steps = ((None, "text"), (2, "orange"), (6, "red"))
 
@@ -19,10 +18,8 @@ def budgets() -> dashboard.Dashboard:
     made = board(
         UID, "Budgets and plans", "Budgets as they stand at the end of the time range, what happened to them, and what"
         " plans cost beside list prices. In UTC.",
-        since="now-30d", refresh="5m",
+        since="now-30d", refresh="5m", variables=choices("team", "tier", "model"),
     )  # fmt: skip
-    for variable in (choice("team", "Team"), choice("tier", "Tier"), choice("model", "Model")):
-        made = made.with_variable(variable)
     return place(
         made,
         [

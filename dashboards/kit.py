@@ -24,6 +24,7 @@ PLUGIN_VERSION: Final = "4.20.0"
 TAG: Final = "spendstream"
 
 Panel = cogbuilder.Builder[models.Panel]
+Variable = cogbuilder.Builder[models.VariableModel]
 Steps = Sequence[tuple[float | None, str]]
 """(from this value on, colour); the first one has None."""
 
@@ -71,6 +72,8 @@ _WIDTHS: Final = {
 
 GROWTH: Final[Steps] = ((None, "text"), (0.25, "orange"), (0.5, "red"))
 FAILURES: Final[Steps] = ((None, "text"), (0.05, "orange"), (0.15, "red"))
+USED: Final[Steps] = ((None, "text"), (0.8, "orange"), (1, "red"))
+"""Of a budget or a capacity."""
 MUST_BE_ZERO: Final[Steps] = ((None, "green"), (1, "red"))
 OUTCOMES: Final = {"call": "blue", "duplicate": "orange", "reject": "red", "moved": "purple"}
 STATUSES: Final = {
@@ -130,6 +133,10 @@ class Link:
         return f"/d/{self.uid}?${{__url_time_range}}&{kept}&var-{self.variable}={value}"
 
 
+TO_AGENT: Final = Link("spendstream-team", "Agent ${__value.text}", "agent", "agent")
+TO_RUN: Final = Link("spendstream-audit", "Every call of ${__value.text}", "run", "run")
+
+
 def _source() -> common_models.DataSourceRef:
     return common_models.DataSourceRef(type_val=PLUGIN, uid="${datasource}")
 
@@ -151,8 +158,10 @@ def _named(column: str) -> str:
     return column.replace("_", " ").replace("cost per 1k", "cost per 1k tokens").capitalize()
 
 
-def number(title: str, name: str, field: str, about: str, *, steps: Steps = PLAIN) -> Panel:
-    """One figure of a query's only row."""
+def number(
+    title: str, name: str, field: str, about: str, *, steps: Steps = PLAIN, empty: str = "no calls", size: int = 38
+) -> Panel:
+    """One figure of a query's only row. `empty`: what stands there without one. `size`: of the text, in pixels."""
     query = board_query(name)
     unit, decimals = _IN_FULL.get(query.unit(field), _UNITS[query.unit(field)])
     panel = (
@@ -162,10 +171,10 @@ def number(title: str, name: str, field: str, about: str, *, steps: Steps = PLAI
         .datasource(_source())
         .with_target(_Target(query, series=False))
         .unit(unit)
-        .no_value("no calls")
+        .no_value(empty)
         .color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.THRESHOLDS))
         .thresholds(_thresholds(steps))
-        .text(common.VizTextDisplayOptions().value_size(38))
+        .text(common.VizTextDisplayOptions().value_size(size))
         .graph_mode(common_models.BigValueGraphMode.NONE)
         .color_mode(common_models.BigValueColorMode.VALUE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).fields(f"/^{field}$/").values(False))
@@ -183,11 +192,12 @@ def series(
     below: bool = False,
     interval: str = "1h",
     colours: Mapping[str, str] | None = None,
+    limit: str = "",
 ) -> Panel:
     """A time series; a `label` column names its lines, else each number column is one.
 
     `interval`: the shortest bucket. `colours`: of labels that mean something good or bad; others follow from the name.
-    `below`: the legend goes under the chart, for narrow panels.
+    `below`: the legend goes under the chart, for narrow panels. `limit`: the label that is a dashed line over the rest.
     """
     query = board_query(name)
     labels = [column.name for column in query.columns if column.unit == "label"]
@@ -235,6 +245,18 @@ def series(
         fixed = {"mode": "fixed", "fixedColor": colour}
         # Before it gets its name, a line is called after its column and its label.
         panel = panel.override_by_regexp(f"/(^|\\b){label}$/", [models.DynamicConfigValue("color", fixed)])
+    if limit:
+        line = {
+            "color": {"mode": "fixed", "fixedColor": "text"},
+            "custom.drawStyle": "line",
+            "custom.lineWidth": 2,
+            "custom.lineStyle": {"fill": "dash", "dash": [8, 6]},
+            "custom.fillOpacity": 0,
+            "custom.stacking": {"mode": "none", "group": "limit"},
+        }
+        panel = panel.override_by_regexp(
+            f"/(^|\\b){limit}$/", [models.DynamicConfigValue(key, value) for key, value in line.items()]
+        )
     return panel if decimals is None else panel.decimals(decimals)
 
 
@@ -313,9 +335,11 @@ def ranking(title: str, name: str, about: str) -> Panel:
 # -- boards ------------------------------------------------------------------------------------------------------
 
 
-def board(uid: str, title: str, about: str, *, since: str, refresh: str) -> dashboard.Dashboard:
+def board(
+    uid: str, title: str, about: str, *, since: str, refresh: str, variables: Sequence[Variable] = ()
+) -> dashboard.Dashboard:
     """An empty board in UTC that links to its sisters with time range and variables."""
-    return (
+    made = (
         dashboard.Dashboard(title)
         .uid(uid)
         .description(about)
@@ -341,6 +365,9 @@ def board(uid: str, title: str, about: str, *, since: str, refresh: str) -> dash
         .annotation(_marks("Incidents", "red", ["spendstream", "incident"], any_of=False))
         .annotation(_marks("Changes and deployments", "blue", list(CHANGES), any_of=True))
     )
+    for variable in variables:
+        made = made.with_variable(variable)
+    return made
 
 
 CHANGES: Final = (
@@ -368,7 +395,12 @@ def _marks(name: str, colour: str, tags: list[str], *, any_of: bool) -> dashboar
     )
 
 
-def choice(name: str, label: str) -> dashboard.QueryVariable:
+def choices(*names: str) -> list[Variable]:
+    """Variables of team, agent, tier, model."""
+    return [_choice(name) for name in names]
+
+
+def _choice(name: str) -> dashboard.QueryVariable:
     """A variable of several values, everything by default; values that are not offered can be typed."""
     query: dict[str, Any] = {
         "rawSql": board_query(f"choice_{name}").sql,
@@ -380,7 +412,7 @@ def choice(name: str, label: str) -> dashboard.QueryVariable:
     }
     return (
         dashboard.QueryVariable(name)
-        .label(label)
+        .label(name.capitalize())
         .datasource(_source())
         .query(query)
         .definition(f"choice_{name}")

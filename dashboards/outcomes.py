@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.kit import Link, board, choice, listing, number, place, series
+from dashboards.kit import TO_AGENT, board, choices, listing, number, place, series
 
 UID = "spendstream-outcomes"
-TO_AGENT = Link("spendstream-team", "Agent ${__value.text}", "agent", "agent", ("datasource",))
 RATES = {"success": 85, "low": 75, "high": 75, "judged": 75, "tier": 80, "cost_per_success": 135, "spend": 95}
 
 
@@ -17,15 +16,8 @@ def outcomes() -> dashboard.Dashboard:
     made = board(
         UID, "Outcomes and escalations", "Whether runs succeed, by task class, tier and agent, and what a success"
         " costs; what calls are for; escalations. Runs count by when they began.",
-        since="now-7d", refresh="",
+        since="now-7d", refresh="", variables=choices("team", "agent", "tier", "model"),
     )  # fmt: skip
-    for variable in (
-        choice("team", "Team"),
-        choice("agent", "Agent"),
-        choice("tier", "Tier"),
-        choice("model", "Model"),
-    ):
-        made = made.with_variable(variable)
     return place(
         made,
         [

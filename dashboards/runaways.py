@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.kit import MUST_BE_ZERO, Link, board, choice, listing, number, place, series, typed
+from dashboards.kit import MUST_BE_ZERO, TO_AGENT, TO_RUN, Link, board, choices, listing, number, place, series, typed
 
 UID = "spendstream-runaways"
-TO_AGENT = Link("spendstream-team", "Agent ${__value.text}", "agent", "agent", ("datasource",))
 TO_TEAM = Link("spendstream-team", "Team ${__value.text}", "team", "team", ("datasource",))
-TO_RUN = Link("spendstream-audit", "Every call of ${__value.text}", "run", "run", ("datasource",))
 TO_INCIDENT = Link(UID, "Only this runaway", "incident", "incident", ("datasource",))
 LINKS = {"agent": TO_AGENT, "run": TO_RUN, "incident": TO_INCIDENT}
 NARROW = {
@@ -36,12 +34,11 @@ def runaways() -> dashboard.Dashboard:
         UID, "Runaways", "Agents that run away: open incidents, their cost so far, the evidence, what was done. Open"
         " ones are shown whenever they began.",
         since="now-24h", refresh="10s",
+        variables=[
+            typed("incident", "Incident", "An incident's id, as links and notices have it. Empty: all of them."),
+            *choices("team", "agent"),
+        ],
     )  # fmt: skip
-    made = made.with_variable(
-        typed("incident", "Incident", "An incident's id, as links and notices have it. Empty: all of them.")
-    )
-    for variable in (choice("team", "Team"), choice("agent", "Agent")):
-        made = made.with_variable(variable)
     return place(
         made,
         [

@@ -5,11 +5,23 @@ from __future__ import annotations
 
 from grafana_foundation_sdk.builders import dashboard
 
-from dashboards.kit import FAILURES, GROWTH, MUST_BE_ZERO, STATUSES, Link, board, choice, listing, number, place, series
+from dashboards.kit import (
+    FAILURES,
+    GROWTH,
+    MUST_BE_ZERO,
+    STATUSES,
+    TO_RUN,
+    Link,
+    board,
+    choices,
+    listing,
+    number,
+    place,
+    series,
+)
 
 UID = "spendstream-team"
 TO_AGENT = Link(UID, "Only ${__value.text}", "agent", "agent", ("datasource", "team", "tier", "model"))
-TO_RUN = Link("spendstream-audit", "Every call of ${__value.text}", "run", "run", ("datasource",))
 TO_MODEL = Link(UID, "Only ${__value.text}", "model", "model", ("datasource", "team", "tier", "agent"))
 
 
@@ -17,15 +29,8 @@ def team() -> dashboard.Dashboard:
     """The board."""
     made = board(
         UID, "Team and agent detail", "What a team's agents and runs cost, how they fail, and how long they take.",
-        since="now-24h", refresh="1m",
+        since="now-24h", refresh="1m", variables=choices("team", "agent", "tier", "model"),
     )  # fmt: skip
-    for variable in (
-        choice("team", "Team"),
-        choice("agent", "Agent"),
-        choice("tier", "Tier"),
-        choice("model", "Model"),
-    ):
-        made = made.with_variable(variable)
     return place(
         made,
         [

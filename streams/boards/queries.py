@@ -15,6 +15,7 @@ and may use these pieces, so that every panel filters alike:
     @judged               judged runs that began in the time range: the query `outcome_runs`, in brackets, with team_id,
                           agent_id and request_model beside its columns; @wilson_low, @wilson_high: 95 % interval of
                           the share of `j.success`
+    @month_budgets        the months' budgets that fit the chosen teams: month, amount, spent, expected, low, high (USD)
 """
 
 from __future__ import annotations
@@ -47,13 +48,38 @@ READS: Final = {
     "plans": "a row for each plan and period, or for each day and group that used one",
     "closings": "a row for each change of a month",
     "incidents": "a row for each change of a runaway, for each signal, notice or control",
-    "outcomes": "ledger rows of the judged runs, a week to both sides of the time range",
+    "outcomes": "the roll-up by run: rows for each (hour, outcome, run) of the range and a week around; all verdicts",
 }
 
 _TEAM = "if(team_id = '', '(none)', team_id)"
 _COLUMN = {"team": _TEAM, "tier": "tier", "model": "request_model", "agent": "agent_id"}
 _UNTIL = "fromUnixTimestamp64Milli(toInt64(toUnixTimestamp($__toTime)) * 1000, 'UTC')"
 _HOURS = "hour > $__fromTime - INTERVAL 1 HOUR AND hour < $__toTime"
+
+_MONTH_BUDGETS = """(
+    SELECT
+        b.month AS month, b.most.1 AS amount, b.most.2 AS spent, b.most.3 AS expected, b.most.4 AS low,
+        b.most.5 AS high
+    FROM
+    (
+        SELECT
+            toStartOfMonth(period_start) AS month, team_id,
+            argMax(
+                (toFloat64(amount_usd), toFloat64(spent_usd), toFloat64(forecast_usd), toFloat64(forecast_low_usd),
+                toFloat64(forecast_high_usd)),
+                toFloat64(spent_usd) / toFloat64(amount_usd)
+            ) AS most
+        FROM budget_states
+        WHERE period = 'month' AND amount_usd > 0 AND each IN ('', 'team') AND tier = ''
+            -- of everything, or of one team and limited by nothing else
+            AND if(team_id = '', each = '' AND empty(mapKeys(scope)), hasAll(['team'], mapKeys(scope)))
+            AND @filter(team) AND $__conditionalAll(team_id != '', $team)
+            -- what is spent in a tier or on a model is no share of these
+            AND $__conditionalAll(1 = 0, $tier) AND $__conditionalAll(1 = 0, $model)
+        GROUP BY month, team_id
+    ) AS b
+    QUALIFY (b.team_id = '') = max(b.team_id = '') OVER (PARTITION BY b.month)
+)"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +140,7 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _with_pieces(sql: str) -> str:
+    sql = sql.replace("@month_budgets", _MONTH_BUDGETS)
     sql = re.sub(r"@filter\(([\w, ]+)\)", lambda m: " AND ".join(_filter(n.strip()) for n in m[1].split(",")), sql)
     if "@judged" in sql:
         sql = sql.replace("@judged", _judged())

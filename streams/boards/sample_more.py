@@ -150,13 +150,14 @@ def _budgets(end: datetime) -> Iterator[str]:
     def rows(
         name: str, value: str, team: str, tier: str, hard: str, period: tuple[str, datetime, datetime], gone: float
     ) -> str:
+        each = "" if value == "''" else value.removesuffix("_id")
         return f"""
         INSERT INTO budget_state_rows
             (budget, value, period_start, period_end, period, hard, each, scope, team_id, tier, amount_usd, spent_usd,
             remaining_usd, unpriced, crossed, burning, burn_long, burn_short, forecast_usd, forecast_low_usd,
             forecast_high_usd, exhausts_at, evaluated_at, removed)
         SELECT
-            {name}, {value}, {_ms(period[1])}, {_ms(period[2])}, '{period[0]}', {hard}, '', map(), {team}, {tier},
+            {name}, {value}, {_ms(period[1])}, {_ms(period[2])}, '{period[0]}', {hard}, '{each}', map(), {team}, {tier},
             -- between 60 and 140 % of what an even pace would spend
             greatest(toDecimal128(1, 12),
             toDecimal128(round(toFloat64(g.spent) / {max(gone, 0.01)} * (0.6 + (g.h % 80) / 100)), 12)) AS amount,
@@ -178,6 +179,7 @@ def _budgets(end: datetime) -> Iterator[str]:
             AND s.hour < toDateTime('{end:%Y-%m-%d %H:%M:%S}', 'UTC')
             GROUP BY team_id, tier
         ) AS g
+        WHERE {value} != '' OR '{each}' = ''
         """
 
     month, today = ("month", first, after), ("day", day, day + timedelta(days=1))

@@ -86,6 +86,12 @@ def rows(ledger: EngineLedger, name: str, range_: TimeRange, **choice: str | lis
     return answer
 
 
+def spent(found: list[dict[str, object]]) -> float:
+    """Their `spend` added up; the line of the budget is none."""
+    known = (row["spend"] for row in found if row["spend"] is not None and row.get("tier") != "budget pace")
+    return sum(float(str(spend)) for spend in known)
+
+
 MONTH = TimeRange.before(NOW, timedelta(days=30))
 
 
@@ -148,7 +154,7 @@ def test_figures_equal_the_ledger_added_up(ledger: EngineLedger) -> None:
         "team_by_hour",
         "agents",
     ):
-        added = sum(float(str(row["spend"])) for row in rows(ledger, name, day) if row["spend"] is not None)
+        added = spent(rows(ledger, name, day))
         if name != "agents":  # the fifty dearest only
             assert added == pytest.approx(float(cost), rel=1e-9), name
         else:
@@ -235,6 +241,68 @@ def test_budgets_and_plans_add_up(ledger: EngineLedger) -> None:
     )
 
 
+def test_the_months_budget_on_the_spend_board(ledger: EngineLedger) -> None:
+    [[amount, so_far, expected]] = ledger.rows(
+        "SELECT amount_usd, spent_usd, forecast_usd FROM budget_states WHERE budget = 'everything'"
+    )
+    [whole] = rows(ledger, "spend_budget", MONTH)
+    assert whole["used"] == pytest.approx(float(so_far) / float(amount))
+    assert whole["expected"] == pytest.approx(float(expected))
+    [month] = rows(ledger, "spend_month", MONTH)
+    assert float(so_far) == pytest.approx(month["spend"])
+    # The pace: in March only, since February's budget is not known.
+    days = {
+        str(row["day"]): row["spend"] for row in rows(ledger, "spend_by_day", MONTH) if row["tier"] == "budget pace"
+    }
+    assert sorted(days) == [f"2026-03-{day:02d} 00:00:00" for day in range(1, 32)]
+    assert list(days.values()) == [pytest.approx(float(amount) / 31)] * 31
+    # A team's own; two teams' together; none of a tier's, of calls without a team, or of a month without budgets.
+    each = {row["value"]: row for row in rows(ledger, "budgets", MONTH) if row["budget"] == "team"}
+    [one] = rows(ledger, "spend_budget", MONTH, team=["o'brien"])
+    assert one["used"] == pytest.approx(each["o'brien"]["used"])
+    two = [each["o'brien"], each["search"]]
+    [both] = rows(ledger, "spend_budget", MONTH, team=["o'brien", "search"])
+    assert both["expected"] == pytest.approx(sum(float(str(row["forecast"])) for row in two))
+    nothing = {"used": None, "expected": None, "between": "no budget"}
+    year_before = TimeRange.before(NOW - timedelta(days=365), timedelta(days=30))
+    assert rows(ledger, "spend_budget", MONTH, tier=["mid"]) == [nothing]
+    assert rows(ledger, "spend_budget", MONTH, team=["(none)"]) == [nothing]
+    assert rows(ledger, "spend_budget", year_before) == [nothing]
+
+
+def test_teams_budgets_stand_for_everything_where_there_is_none_for_it(database: Database, chdb_url: str) -> None:
+    migrate(database)
+    budgets = (
+        # name, scope, team, amount, spent, forecast
+        ("of a", "map('team', ['a'])", "a", 1000, 500, 1200),
+        ("of b", "map('team', ['b'])", "b", 3000, 500, 900_000),
+        ("looser on a", "map('team', ['a'])", "a", 9000, 500, 1200),
+        ("two at once", "map('team', ['a', 'b'])", "", 1, 1000, 1),
+        ("a model in b", "map('team', ['b'], 'model', ['m'])", "b", 1, 7, 7),
+    )
+    database.command(
+        "INSERT INTO budget_state_rows (budget, value, period_start, period_end, period, each, scope, team_id, tier, "
+        "amount_usd, spent_usd, forecast_usd, forecast_low_usd, forecast_high_usd, evaluated_at) "
+        + " UNION ALL ".join(
+            f"SELECT '{name}', '', toDateTime64('2026-03-01', 3, 'UTC'), toDateTime64('2026-04-01', 3, 'UTC'), "
+            f"'month', '', {scope}, '{team}', '', {amount}, {spent}, {forecast}, "
+            f"{'NULL' if name == 'looser on a' else forecast - 1}, {forecast + 1000}, now64(3)"
+            for name, scope, team, amount, spent, forecast in budgets
+        )
+    )
+    with closing(EngineLedger(Path(urlsplit(chdb_url).path), database=database.database)) as ledger:
+        [told] = rows(ledger, "spend_budget", MONTH)
+        assert told == {"used": 1000 / 4000, "expected": 901200.0, "between": "$901,198 to $903,200"}
+        assert [row["used"] for row in rows(ledger, "spend_budget", MONTH, team=["a"])] == [0.5]
+        # The one of a is used more now, and has too little of a past for an interval.
+        database.command(
+            "INSERT INTO budget_state_rows SELECT * REPLACE(5000 AS spent_usd, now64(3) + 1 AS evaluated_at) "
+            "FROM budget_state_rows WHERE budget = 'looser on a'"
+        )
+        [told] = rows(ledger, "spend_budget", MONTH)
+        assert told == {"used": 5500 / 12000, "expected": 901200.0, "between": "not known yet"}
+
+
 def test_every_spend_follows_prices_that_were_computed_again(database: Database, chdb_url: str) -> None:
     migrate(database)
     fill(database, Sample(end=NOW, calls=4000, days=3, hostile=False))
@@ -255,7 +323,7 @@ def test_every_spend_follows_prices_that_were_computed_again(database: Database,
             "spend_totals", "spend_by_day", "spend_by_day_team", "spend_tiers", "spend_models", "spend_teams",
             "team_by_hour", "audit_run", "agent_spend", "mix",
         ):  # fmt: skip
-            told = sum(float(str(row["spend"])) for row in rows(ledger, name, days) if row["spend"] is not None)
+            told = spent(rows(ledger, name, days))
             assert told == pytest.approx(float(cost), rel=1e-9), name
         [run] = rows(ledger, "audit_run", days)
         assert int(str(run["unpriced"])) == int(unpriced)
@@ -279,9 +347,13 @@ def test_nothing_reads_more_than_it_says(ledger: EngineLedger, report: Report) -
         FROM intake WHERE NOT ignore(offset)
     """)
     [[rejects]] = ledger.rows("SELECT count() FROM intake WHERE agent_id = ''")
+    [[runs]] = ledger.rows("SELECT uniqExact(hour, outcome, run_id) FROM intake WHERE NOT ignore(offset)")
+    [[verdicts]] = ledger.rows("SELECT count() FROM outcome_intake")
     limits = {
         "hours": 2 * int(rolled),
         "rejects": 2 * (int(rejects) + 8192),
+        # once for the runs and once for their names, and the verdicts likewise
+        "outcomes": 2 * (int(runs) + int(verdicts)),
         "parts": 50,
         "positions": 200,
         "epochs": 200,
