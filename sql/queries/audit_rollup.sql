@@ -1,5 +1,5 @@
 -- Hours in which the roll-up (projections by_hour, by way of spend_by_hour) differs from the ledger's rows added up.
--- `offset` is in no projection, so the second half must read the rows themselves. One statement, so that both halves
+-- `offset` (of adjustments: `id`) is in no projection that has the rest, so the second half must read the rows themselves. One statement, so that both halves
 -- see the same rows while a worker or a rating writes.
 SELECT
     hour, tenant_id, team_id, tier, provider_name, request_model,
@@ -26,7 +26,7 @@ FROM
         0 AS rolled, hour, tenant_id, team_id, tier, provider_name, request_model, 0, 0, 0, 0, 0, 0,
         sum(a.adjustment_usd), -sum(a.priced_change), 0
     FROM adjustments AS a
-    WHERE a.rating_id IN (SELECT rating_id FROM settled_ratings) AND NOT ignore(a.offset)
+    WHERE a.rating_id IN (SELECT rating_id FROM settled_ratings) AND NOT ignore(a.id)
     GROUP BY hour, tenant_id, team_id, tier, provider_name, request_model
 ) AS u
 GROUP BY hour, tenant_id, team_id, tier, provider_name, request_model

@@ -20,7 +20,8 @@ FROM
         sum(c.adjustment_usd) AS usd,
         -toInt64(sum(c.priced_change)) AS unpriced
     FROM settled_adjustments AS c
-    WHERE c.time >= fromUnixTimestamp64Milli({first:Int64} * 1000) AND c.time < fromUnixTimestamp64Milli(({last:Int64} + 3600) * 1000)
+    WHERE c.hour >= toDateTime({first:Int64}, 'UTC') AND c.hour <= toDateTime({last:Int64}, 'UTC')
+        AND c.time >= fromUnixTimestamp64Milli({first:Int64} * 1000) AND c.time < fromUnixTimestamp64Milli(({last:Int64} + 3600) * 1000)
         AND has({hours:Array(UInt32)}, toUnixTimestamp(c.hour)) AND @scope
     GROUP BY hour, value
 ) AS u

@@ -10,7 +10,8 @@ FROM
     UNION ALL
     SELECT @value AS value, sum(c.adjustment_usd) AS usd
     FROM settled_adjustments AS c
-    WHERE c.time >= fromUnixTimestamp64Milli({first:Int64} * 1000) AND c.time < fromUnixTimestamp64Milli({end:Int64} * 1000) AND @scope
+    WHERE c.hour >= toDateTime(intDiv({first:Int64}, 3600) * 3600, 'UTC') AND c.hour < toDateTime({end:Int64}, 'UTC')
+        AND c.time >= fromUnixTimestamp64Milli({first:Int64} * 1000) AND c.time < fromUnixTimestamp64Milli({end:Int64} * 1000) AND @scope
     GROUP BY value
 ) AS u
 WHERE u.value != ''
