@@ -114,7 +114,8 @@ GRANT SELECT ON spendstream.closed_spend TO spendstream_finance;
 GRANT SELECT ON spendstream.team_leads TO spendstream_lead;
 GRANT SELECT ON spendstream.* TO spendstream_oncall;
 
--- Once a table has one policy, who has none sees nothing: hence the second.
+-- Once a table has one policy, who has none sees nothing: hence the second. Written out for each table, since a policy names
+-- one table and SQL has no loop: whoever grants rights reads here what holds, and nothing generates it.
 CREATE ROW POLICY IF NOT EXISTS spendstream_own_teams ON spendstream.intake FOR SELECT
 USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
 TO spendstream_lead;

@@ -172,7 +172,7 @@ def test_roll_ups_and_usage(worker: Running, directory: Path) -> None:
         (["replay", "--topic"], "--topic needs --from"),
         (["replay", "--from", "start"], "--from belongs to --topic"),
         (["replay", "--topic", "x", "--from", "start"], "only spendstream.calls"),
-        (["replay", "--topic", "--from", "yesterday"], "say RFC 3339"),
+        (["replay", "--topic", "--from", "yesterday"], "is no time"),
         (["replay", "file", "--topic", "--from", "start"], "leave FILES"),
         (["rebuild", "--verify", "--force"], "--verify changes nothing"),
         (["token", "two words"], "letters, digits"),
