@@ -172,11 +172,7 @@ def test_roll_ups_and_usage(worker: Running, directory: Path) -> None:
         (["replay", "--topic"], "--topic needs --from"),
         (["replay", "--from", "start"], "--from belongs to --topic"),
         (["replay", "--topic", "x", "--from", "start"], "only spendstream.calls"),
-<<<<<<< tests/e2e/test_repair_commands.py
         (["replay", "--topic", "--from", "yesterday"], "is no time: write a day as 2026-01-31"),
-=======
-        (["replay", "--topic", "--from", "yesterday"], "is no time"),
->>>>>>> /tmp/m.new
         (["replay", "file", "--topic", "--from", "start"], "leave FILES"),
         (["rebuild", "--verify", "--force"], "--verify changes nothing"),
         (["token", "two words"], "letters, digits"),
