@@ -16,6 +16,7 @@ Contract
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -26,6 +27,8 @@ from typing import Any, Final, Literal, Self
 from streams.controls.bucket import Bucket
 from streams.controls.control import EFFECTS, Effect, effect
 from streams.controls.sources import HttpSource, KafkaSource, Source
+
+log = logging.getLogger("spendstream.controls")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ class _Picture:
 
 _NOTHING: Final = _Picture({}, {}, {})
 _NEVER: Final = float("inf")
+_SAY_S: Final = 60.0
+"""From one line about an outage to the next."""
 
 
 class ControlClient:
@@ -115,6 +120,7 @@ class ControlClient:
         self._fresh_at: float | None = None
         self._faults = 0
         self._last_fault = ""
+        self._said_at: float | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._first = threading.Event()
@@ -193,6 +199,9 @@ class ControlClient:
         return best.verdict
 
     def _on_controls(self, controls: list[Mapping[str, Any]] | None) -> None:
+        if self._said_at is not None:
+            log.warning("controls are known again")
+            self._said_at = None
         if controls is not None and controls != self._known:
             self._picture = self._drawn(controls)
             self._known = controls
@@ -202,6 +211,13 @@ class ControlClient:
     def _on_fault(self, message: str) -> None:
         self._faults += 1
         self._last_fault = message
+        now = self._clock()
+        if self._said_at is None or now - self._said_at >= _SAY_S:
+            self._said_at = now
+            log.warning(
+                "no news of controls (%s): what is known holds for %.0f s after the last, then calls go freely; "
+                "trying again", message, self._stale_s,
+            )  # fmt: skip
 
     def _drawn(self, controls: list[Mapping[str, Any]]) -> _Picture:
         scopes: dict[str, dict[str, _Entry]] = {"run": {}, "agent": {}, "key": {}}

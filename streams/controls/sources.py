@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
+from streams.kafka_log import withhold
+
 TOPIC: Final = "spendstream.controls"
 
 OnControls = Callable[[list[Mapping[str, Any]] | None], None]
@@ -88,26 +90,28 @@ class KafkaSource:
         self._topic = topic
         self._probe_s = probe_s
         self._options = options
+        self._once: set[str] = set()
 
     def run(self, stop: threading.Event, on_controls: OnControls, on_fault: OnFault) -> None:
         """See `Source.run`."""
         while not stop.is_set():
             try:
-                asyncio.run(self._follow(stop, on_controls))
+                asyncio.run(self._follow(stop, on_controls, on_fault))
             except Exception as error:
                 # Whatever it is: the router goes on, with what it knows until that is too old.
                 on_fault(f"{type(error).__name__}: {error}")
                 stop.wait(1.0)
 
-    async def _follow(self, stop: threading.Event, on_controls: OnControls) -> None:
+    async def _follow(self, stop: threading.Event, on_controls: OnControls, on_fault: OnFault) -> None:
         from aiokafka import AIOKafkaConsumer
 
+        withhold(on_fault, self._once)
         # Without a group: all partitions, from the beginning, and nothing is committed.
         consumer = AIOKafkaConsumer(
             self._topic, bootstrap_servers=self._servers, group_id=None, auto_offset_reset="earliest", **self._options
         )
-        await consumer.start()
         try:
+            await consumer.start()
             places = sorted(consumer.assignment())
             if not places:
                 raise ValueError(f"there is no topic {self._topic}")

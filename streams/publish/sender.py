@@ -35,10 +35,11 @@ from aiokafka.errors import (
 from aiokafka.partitioner import murmur2
 
 from streams.errors import Unavailable
+from streams.kafka_log import withhold
 from streams.publish.buffer import Buffer
 from streams.publish.discard import discard
 from streams.publish.record import Record
-from streams.publish.trouble import Trouble, withhold
+from streams.publish.trouble import Trouble
 
 log = logging.getLogger("spendstream.publish")
 
@@ -114,7 +115,7 @@ class Sender:
 
     async def run(self) -> None:
         """Send until drained. Raises nothing but CancelledError, on which unacknowledged calls stay in the buffer."""
-        withhold(self._trouble)
+        withhold(self._trouble.hear, set())
         while not (self._draining.is_set() and not self._buffer.calls):
             producer = self._make_producer(self._idempotent)
             try:

@@ -1,15 +1,14 @@
-"""What a router's log says of an outage, by a clock that the test sets; and whose lines of aiokafka are withheld."""
+"""What a router's log says of an outage, by a clock that the test sets."""
 
 from __future__ import annotations
 
-import asyncio
 import logging
 
 import pytest
 
 from streams.publish.buffer import Buffer
 from streams.publish.record import Record
-from streams.publish.trouble import Trouble, withhold
+from streams.publish.trouble import Trouble
 
 OURS = "spendstream.publish"
 
@@ -93,52 +92,3 @@ def test_an_unexpected_error_has_its_traceback(caplog: pytest.LogCaptureFixture)
     bench.trouble.hear("ZeroDivisionError: ours", error)
     assert caplog.records[0].exc_info is not None
     assert caplog.records[0].exc_info[1] is error
-
-
-def test_only_what_aiokafka_says_for_this_publisher_is_withheld(caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench()
-
-    async def client(name: str) -> None:
-        logging.getLogger("aiokafka").error("unable to connect: %s", name)
-        logging.getLogger("aiokafka.producer.sender").warning("produce failed: %s", name)
-
-    async def publisher() -> None:
-        withhold(bench.trouble)
-        await client("ours")
-        await asyncio.create_task(client("ours, in a task of its own"))
-
-    async def router() -> None:
-        await asyncio.create_task(publisher())
-        await client("theirs")
-
-    asyncio.run(router())
-    assert [(record.name, record.getMessage()) for record in caplog.records] == [
-        (OURS, "trouble publishing to t (unable to connect: ours): 0 call(s) buffered, 0 dropped; trying again"),
-        ("aiokafka", "unable to connect: theirs"),
-        ("aiokafka.producer.sender", "produce failed: theirs"),
-    ]
-
-
-def test_at_debug_every_withheld_line_is_there(caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench()
-
-    async def publisher() -> None:
-        withhold(bench.trouble)
-        for _ in range(3):
-            logging.getLogger("aiokafka.cluster").error("topic %s not found", "t")
-
-    with caplog.at_level(logging.DEBUG, OURS):
-        asyncio.run(publisher())
-    assert lines(caplog).count("aiokafka.cluster: topic t not found") == 3
-
-
-def test_a_password_in_the_clear_is_said_once_and_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench()
-
-    async def publisher() -> None:
-        withhold(bench.trouble)
-        for _ in range(3):
-            logging.getLogger("aiokafka.conn").warning("Sending username and password in the clear")
-
-    asyncio.run(publisher())
-    assert [record.name for record in caplog.records] == ["aiokafka.conn"]

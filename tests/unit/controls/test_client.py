@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -229,3 +230,26 @@ def test_where_from_is_said_once() -> None:
         ControlClient("http://x", kafka="y:1")
     with pytest.raises(ValueError, match="http"):
         ControlClient("worker:8127")
+
+
+def test_an_outage_is_one_line_a_minute_and_one_when_it_is_over(caplog: pytest.LogCaptureFixture) -> None:
+    _, fed, now = client()
+    for _ in range(150):
+        fed.on_fault("ConnectionRefusedError: no worker")
+        now.s += 1
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 3
+    assert "ConnectionRefusedError: no worker" in caplog.records[0].getMessage()
+    fed.on_controls(None)
+    fed.on_controls(None)
+    assert caplog.records[-1].getMessage() == "controls are known again"
+    assert len(caplog.records) == 4
+
+
+def test_a_kafka_that_is_away_floods_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    made = ControlClient(kafka="127.0.0.1:1").start()
+    try:
+        while made.status.faults < 4:
+            time.sleep(0.02)
+    finally:
+        made.close()
+    assert [record.name for record in caplog.records] == ["spendstream.controls"]
