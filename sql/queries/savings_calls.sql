@@ -22,7 +22,8 @@ SELECT
     isNotNull(c.rated_cost_usd) AS priced, ifNull(c.rated_cost_usd, 0) AS cost_usd
 FROM rated_calls AS c
 LEFT JOIN told AS t ON t.run_id = c.run_id
-WHERE c.time >= fromUnixTimestamp64Milli({first:Int64}) AND c.time < fromUnixTimestamp64Milli({end:Int64})
+WHERE c.hour >= toDateTime(intDiv({first:Int64}, 3600000) * 3600, 'UTC') AND c.hour <= toDateTime(intDiv({end:Int64}, 1000), 'UTC')
+    AND c.time >= fromUnixTimestamp64Milli({first:Int64}) AND c.time < fromUnixTimestamp64Milli({end:Int64})
     AND c.escalated_from = '' AND c.decision != 'escalate'
     AND c.tier = {tier:String} AND c.agent_id IN {agents:Array(String)}
     AND if(t.class_rank > 0, ['routine', 'standard', 'complex'][t.class_rank], c.task_class) = {task_class:String}

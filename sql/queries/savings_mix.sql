@@ -32,6 +32,7 @@ SELECT
     countIf(c.run_id != '') AS with_run
 FROM rated_calls AS c
 LEFT JOIN told AS t ON t.run_id = c.run_id
-WHERE c.time >= fromUnixTimestamp64Milli({first:Int64}) AND c.time < fromUnixTimestamp64Milli({end:Int64})
+WHERE c.hour >= toDateTime(intDiv({first:Int64}, 3600000) * 3600, 'UTC') AND c.hour <= toDateTime(intDiv({end:Int64}, 1000), 'UTC')
+    AND c.time >= fromUnixTimestamp64Milli({first:Int64}) AND c.time < fromUnixTimestamp64Milli({end:Int64})
 GROUP BY class, tier, agent, provider, model, escalated
 ORDER BY class, tier, agent, provider, model, escalated
