@@ -8,7 +8,16 @@ from grafana_foundation_sdk.builders import dashboard
 from dashboards.kit import TO_AGENT, board, choices, listing, number, place, series
 
 UID = "spendstream-outcomes"
-RATES = {"success": 85, "low": 75, "high": 75, "judged": 75, "tier": 80, "cost_per_success": 135, "spend": 95}
+RATES = {
+    "success": 75,
+    "low": 65,
+    "high": 65,
+    "judged": 75,
+    "tier": 80,
+    "cost_per_success": 130,
+    "spend": 95,
+    "newest": 165,
+}
 
 
 def outcomes() -> dashboard.Dashboard:
@@ -58,14 +67,14 @@ def outcomes() -> dashboard.Dashboard:
             (
                 "", 10,
                 [
-                    (14, listing("By agent and tier", "outcome_agents",
+                    (12, listing("By agent and tier", "outcome_agents",
                         "Agents with most verdicts. If an agent has verdicts on one tier only, let its router send a"
                         " tenth to the cheaper one by chance: that is the evidence that is missing.",
                         links={"agent": TO_AGENT}, widths=RATES)),
-                    (10, listing("Drops that people were told of", "outcome_notices",
+                    (12, listing("Drops that people were told of", "outcome_notices",
                         "Falls of quality after a change of route or model. If it is empty, none was found; if nothing"
                         " ever is, check that verdicts arrive.",
-                        widths={"change": 90, "severity": 80})),
+                        widths={"at": 160, "change": 75, "severity": 75, "title": 215})),
                 ],
             ),
             (

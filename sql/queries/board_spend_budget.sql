@@ -4,14 +4,13 @@
 -- in words (those of teams added up: wider than need be).
 -- Columns: used (share), expected (USD), between (text).
 -- Reads: budgets
-WITH usd -> concat('$', trimLeft(reverse(replaceRegexpAll(reverse(toString(toInt64(round(usd)))), '([0-9]{3})', '\\1,')), ',')) AS dollars
 SELECT
     sum(m.spent) / nullIf(sum(m.amount), 0) AS used,
     if(count(m.expected) = count(), sum(m.expected), NULL) AS expected,
     multiIf(
         count() = 0, 'no budget',
         count(m.low) < count(), 'not known yet',
-        concat(dollars(assumeNotNull(sum(m.low))), ' to ', dollars(assumeNotNull(sum(m.high))))
+        concat('$', toString(round(assumeNotNull(sum(m.low)))), ' to $', toString(round(assumeNotNull(sum(m.high)))))
     ) AS between
 FROM @month_budgets AS m
 WHERE m.month = toStartOfMonth(@until)

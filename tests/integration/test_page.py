@@ -139,6 +139,25 @@ def test_a_browser_shows_the_figures(filled: Database, tmp_path: Path) -> None:
     assert EVIL in text
 
 
+def test_runaways_that_are_over_do_not_push_the_charts_away(filled: Database, tmp_path: Path) -> None:
+    filled.command(
+        "INSERT INTO incident_events (incident_id, number, change, at, kind, severity, state, agent_id, first_time, "
+        "opened_at, calls, cost_usd, evidence, resolved_at, recorded_at) SELECT concat('old-', toString(number)), 1, "
+        "'resolved', t, 'spend', 'ticket', 'resolved', concat('old-agent-', toString(number)), t, t, 7, 0.25, 'dear', "
+        f"t, t FROM (SELECT number, fromUnixTimestamp64Milli({NOW_MS - 20 * 86_400_000}) AS t FROM numbers(8))"
+    )
+    with served(filled) as url:
+        shown = dom(f"{url}/#30d", tmp_path / "profile")
+    first, _, folded = shown.partition("<details")
+    assert "<summary>4 more that are over</summary>" in folded
+    assert EVIL not in shown
+    found = [
+        {f"old-agent-{number}" for number in range(8) if f"old-agent-{number}<" in part} for part in (first, folded)
+    ]
+    assert [len(names) for names in found] == [4, 4], "four beside the retry storm, which is over too"
+    assert not found[0] & found[1]
+
+
 def test_no_calls_no_worker_and_a_token(filled: Database, database: Database, store: object, tmp_path: Path) -> None:
     with served(database) as url:
         assert "no calls yet" in dom(url, tmp_path / "a")

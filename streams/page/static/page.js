@@ -94,11 +94,14 @@ function table(id, lines, first, none) {
   $(id).replaceChildren(grid);
 }
 
+const OVER = 5;  // so many that are over stand open, so that they do not push the charts away
+let unfolded = false;
+
 function incidents(board) {
   const open = board.incidents.filter(one => one.state === "open").length;
   document.title = (open ? "(" + open + ") " : "") + "Spendstream";
   if (!board.incidents.length) return $("runaways").replaceChildren(make("p", "none", "None in this range."));
-  $("runaways").replaceChildren(...board.incidents.map(one => {
+  const lines = board.incidents.map(one => {
     const box = make("div", "incident " + one.state), what = make("div", "what"), cost = make("div", "cost", usd(one.cost_usd));
     const state = one.state === "open" ? (one.acknowledged_by ? "seen by " + one.acknowledged_by : "open") : "resolved";
     what.append(make("strong", "", KIND[one.kind] || one.kind), " by ", make("strong", "", one.agent_id),
@@ -107,7 +110,12 @@ function incidents(board) {
     cost.append(make("small", "", " " + count(one.calls) + " calls since " + instant(one.first_ms).slice(11) + ", " + state));
     box.append(make("span", "badge " + (one.state === "open" ? one.severity : ""), one.severity), what, cost);
     return box;
-  }));
+  });
+  const rest = make("details"), hidden = lines.splice(open + OVER);
+  rest.open = unfolded;
+  rest.ontoggle = () => { unfolded = rest.open; };
+  rest.append(make("summary", "", hidden.length + " more that are over"), ...hidden);
+  $("runaways").replaceChildren(...lines, ...(hidden.length ? [rest] : []));
 }
 
 function budgets(board) {
