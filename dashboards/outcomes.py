@@ -67,11 +67,11 @@ def outcomes() -> dashboard.Dashboard:
             (
                 "", 10,
                 [
-                    (12, listing("By agent and tier", "outcome_agents",
+                    (13, listing("By agent and tier", "outcome_agents",
                         "Agents with most verdicts. If an agent has verdicts on one tier only, let its router send a"
                         " tenth to the cheaper one by chance: that is the evidence that is missing.",
                         links={"agent": TO_AGENT}, widths=RATES)),
-                    (12, listing("Drops that people were told of", "outcome_notices",
+                    (11, listing("Drops that people were told of", "outcome_notices",
                         "Falls of quality after a change of route or model. If it is empty, none was found; if nothing"
                         " ever is, check that verdicts arrive.",
                         widths={"at": 160, "change": 75, "severity": 75, "title": 215})),

@@ -20,7 +20,7 @@ const setting = (id, isCustom) => ({
   shouldApply: () => true, override: () => null, editor: () => null, getItemsCount: () => 0,
 });
 const plain = ['unit', 'decimals', 'displayName', 'links', 'thresholds', 'min', 'max', 'noValue', 'color', 'mappings', 'filterable'];
-const custom = ['cellOptions', 'width', 'drawStyle', 'fillOpacity', 'lineWidth', 'showPoints', 'stacking', 'pointSize',
+const custom = ['cellOptions', 'width', 'drawStyle', 'fillOpacity', 'lineWidth', 'lineStyle', 'showPoints', 'stacking', 'pointSize',
   'axisPlacement', 'scaleDistribution', 'spanNulls', 'hideFrom', 'align'];
 standardEditorsRegistry.setInit(() => []);
 standardFieldConfigEditorRegistry.setInit(() => plain.map((id) => setting(id, false)));

@@ -8,7 +8,7 @@ SELECT
     count() AS calls, uniqExact(c.agent_id) AS agents, uniqExactIf(c.run_id, c.run_id != '') AS runs,
     toFloat64(sum(c.rated_cost_usd)) AS spend, max(c.time) AS newest
 FROM rated_calls AS c
-WHERE (escalated_from != '' OR decision = 'escalate') AND $__timeFilter_ms(time) AND @filter(team, tier, model, agent)
+WHERE (escalated_from != '' OR decision = 'escalate') AND @hours AND $__timeFilter_ms(time) AND @filter(team, tier, model, agent)
 GROUP BY reason, policy, from_tier, to_tier
 ORDER BY spend DESC NULLS LAST, reason, policy, from_tier, to_tier
 LIMIT 100

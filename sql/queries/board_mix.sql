@@ -8,6 +8,6 @@ SELECT
     spend / nullIf(sum(spend) OVER (), 0) AS spend_share,
     1000 * spend / nullIf(sumIf(c.input_tokens + c.output_tokens, isNotNull(c.rated_cost_usd)), 0) AS cost_per_1k
 FROM rated_calls AS c
-WHERE $__timeFilter_ms(time) AND @filter(team, tier, model, agent)
+WHERE @hours AND $__timeFilter_ms(time) AND @filter(team, tier, model, agent)
 GROUP BY task_class, tier
 ORDER BY spend DESC NULLS LAST, task_class, tier
