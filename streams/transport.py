@@ -36,7 +36,7 @@ from faust.types import TP, ConsumerMessage
 from faust.types.tuples import Message
 
 from streams import killpoints
-from streams.errors import Unavailable
+from streams.errors import SpendstreamError, Unavailable
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +53,18 @@ class RecordBatch:
     expected_offset: int | None
     highwater: int | None
     """The log's end as last seen by the fetcher; None before the first fetch told it."""
+
+    def refuse_another_log(self) -> None:
+        """Raises `SpendstreamError` when the log went back: the process has to end and take the partition over anew.
+
+        The topic was made again, or its end was lost. Its offsets are other records' now: what the ledger holds and
+        what comes must not be mixed. The takeover at the next start sees it, and begins a new incarnation.
+        """
+        if self.expected_offset is not None and self.records[0].offset < self.expected_offset:
+            raise SpendstreamError(
+                f"the log of {self.topic}, partition {self.partition}, went back from offset {self.expected_offset} to "
+                f"{self.records[0].offset}: the topic was made again, or its end was lost"
+            )
 
     @property
     def behind(self) -> int:
@@ -176,6 +188,11 @@ class Consumer(driver.Consumer):
             if active is not None and tp not in active and tp not in self._buffered_partitions:
                 continue
             tp = TP(tp.topic, tp.partition)
+            expected = self._next_offset.get(tp)
+            if expected is not None and batch[0].offset < expected:
+                # Another log under the same name: Faust would drop it, without a word, up to where the old one was read.
+                # Who takes the batch has to see it.
+                self._read_offset[tp] = None
             yield tp, self._batch_message(tp, batch)
 
     async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 (Faust's signature)

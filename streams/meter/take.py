@@ -7,7 +7,7 @@ import time
 from typing import Any, cast
 
 from streams import topics
-from streams.errors import Fenced, SpendstreamError
+from streams.errors import Fenced
 from streams.ledger.store import LedgerStore
 from streams.meter.flush import Flusher
 from streams.meter.holding import Holding
@@ -58,13 +58,7 @@ class Taker:
                     "two groups of workers must not share a ledger (SPENDSTREAM_GROUP_ID)"
                 )
             return
-        if batch.expected_offset is not None and batch.records[0].offset < batch.expected_offset:
-            # Its offsets are other records' now: what the ledger holds and what comes must not be mixed. The takeover
-            # at the next start sees it, and begins a new incarnation.
-            raise SpendstreamError(
-                f"the log of partition {batch.partition} went back from offset {batch.expected_offset} to "
-                f"{batch.records[0].offset}: the topic was made again, or its end was lost"
-            )
+        batch.refuse_another_log()
         began = time.perf_counter()
         arrived = meter.decode(batch, self._holding.routers[topics.CALLS])
         in_ledger: set[tuple[str, str]] = set()

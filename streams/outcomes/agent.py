@@ -124,6 +124,7 @@ class OutcomeAgent:
         incarnation = self._incarnations.get(batch.partition)
         if incarnation is None:
             return  # revoked meanwhile: not settled, so the next owner reads it
+        batch.refuse_another_log()
         verdicts: list[Verdict] = []
         for record in batch.records:
             verdicts += decode_outcomes(record.value, record.offset, record.timestamp)

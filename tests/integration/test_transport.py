@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streams import topics
+from streams.errors import SpendstreamError
 from streams.transport import Consumer, RecordBatch
 from tests.fakes import record
 
@@ -329,6 +330,46 @@ def test_a_rebalance_between_two_partitions_of_a_fetch_stops_the_delivery(change
         with pytest.raises(StopAsyncIteration):
             await anext(messages)
         assert one._delivered.keys() == {CALLS0}
+
+    asyncio.run(main())
+
+
+def test_a_log_that_goes_back_reaches_who_takes_it() -> None:
+    """Faust drops what lies before the offset that it read last: all of a topic that was made again, until that has
+    grown beyond the old one's end.
+    """
+
+    async def main() -> None:
+        one = consumer()
+        one._read_offset[CALLS0] = None
+        taken: list[RecordBatch] = []
+        over = asyncio.Event()
+        fetches = [[0, 1, 2], [3], [0, 1], [2]]
+
+        async def fetched(timeout: float) -> Any:  # noqa: ASYNC109 (Faust's signature)
+            if not fetches:
+                over.set()
+                return {}, {CALLS0}
+            return {CALLS0: [record(b"{}", offset) for offset in fetches.pop(0)]}, {CALLS0}
+
+        async def callback(message: Any) -> None:
+            taken.append(message.value)
+
+        async def first(step: Any, other: Any) -> None:
+            other.close()
+            await step
+
+        one._wait_next_records, one.callback, one.wait_first, one.sleep = fetched, callback, first, asyncio.sleep
+        one.suspend_flow = asyncio.Event()
+        one._commit_every = None
+        one.diag = SimpleNamespace(set_flag=lambda flag: None, unset_flag=lambda flag: None)
+        one.log = SimpleNamespace(dev=lambda *_: None)
+        await one._drain_messages(SimpleNamespace(_stopped=SimpleNamespace(is_set=over.is_set)))
+        assert [[each.offset for each in batch.records] for batch in taken] == [[0, 1, 2], [3], [0, 1], [2]]
+        for batch in (*taken[:2], taken[3]):
+            batch.refuse_another_log()
+        with pytest.raises(SpendstreamError, match="went back from offset 4 to 0"):
+            taken[2].refuse_another_log()
 
     asyncio.run(main())
 
