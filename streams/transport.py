@@ -190,7 +190,7 @@ class Consumer(driver.Consumer):
             tp = TP(tp.topic, tp.partition)
             expected = self._next_offset.get(tp)
             if expected is not None and batch[0].offset < expected:
-                # Another log under the same name: Faust would drop it, without a word, up to where the old one was read.
+                # Another log of the same name: Faust would drop it, without a word, up to where the old one was read.
                 # Who takes the batch has to see it.
                 self._read_offset[tp] = None
             yield tp, self._batch_message(tp, batch)
