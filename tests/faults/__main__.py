@@ -3,6 +3,7 @@
 python -m tests.faults                 the short form, printed
 python -m tests.faults --full          100 kills over a million calls, outages of minutes: about an hour and a half
 python -m tests.faults --table         also writes the table into docs/faults.md
+python -m tests.faults --results FILE  keeps results in FILE; the table is of all that it holds, older runs' included
 python -m tests.faults --only "broker" faults whose name contains it
 """
 
@@ -20,7 +21,7 @@ from pathlib import Path
 from tests.crash.worker_process import ROOT
 from tests.faults.kinds import Scale
 from tests.faults.matrix import FAULTS, Result, cannot, ground, mend, run
-from tests.faults.table import write
+from tests.faults.table import Row, keep, write
 
 
 async def _all(root: Path, scale: Scale, only: str) -> tuple[list[Result], list[str]]:
@@ -53,8 +54,15 @@ async def _all(root: Path, scale: Scale, only: str) -> tuple[list[Result], list[
                     + "".join(f"\n    {fault}" for fault in verdict.faults)
                     + "".join(f"\n    {restart}" for restart in result.restarts)
                 )
-    order = [fault.name for fault in FAULTS]
-    return sorted(results, key=lambda result: order.index(result.fault.name)), failures
+    return results, failures
+
+
+def _row(result: Result, scale: Scale) -> Row:
+    verdict = result.verdict
+    return Row(
+        result.fault.name, result.fault.what, result.injected, verdict.sent, verdict.lost, verdict.doubled,
+        round(max(result.recoveries, default=0.0), 1), round(result.seconds, 1), scale.full,
+    )  # fmt: skip
 
 
 def _say(line: str) -> None:
@@ -68,6 +76,7 @@ def main() -> int:
     parser.add_argument("--full", action="store_true", help="100 kills over a million calls, outages of minutes")
     parser.add_argument("--table", action="store_true", help="write the table into docs/faults.md")
     parser.add_argument("--only", default="", help="faults whose name contains this")
+    parser.add_argument("--results", type=Path, help="keep results in this file, beside what it holds")
     options = parser.parse_args()
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # the brokers' deaths are ours
     scale = Scale(options.full)
@@ -75,8 +84,11 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="spendstream-faults-", ignore_cleanup_errors=True) as root:
         results, failures = asyncio.run(_all(Path(root), scale, options.only))
     _say(f"{len(results)} faults in {time.monotonic() - began:.0f} s, {len(failures)} failed")
+    with tempfile.TemporaryDirectory() as root:
+        order = [fault.name for fault in FAULTS]
+        rows = keep(options.results or Path(root, "results"), [_row(result, scale) for result in results], order)
     if options.table and not failures:
-        write(ROOT / "docs" / "faults.md", results, scale, time.monotonic() - began)
+        write(ROOT / "docs" / "faults.md", rows)
     return 1 if failures else 0
 
 
