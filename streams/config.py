@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
@@ -17,6 +17,9 @@ from streams import kafka_security, toml
 from streams.errors import SettingsError
 
 PREFIX = "SPENDSTREAM_"
+
+DIRECTORY_FILE = "spendstream.toml"
+"""The settings file in DIR of `--embedded DIR`."""
 
 
 class Settings(BaseModel):
@@ -176,10 +179,17 @@ class Settings(BaseModel):
         return self
 
 
-def load_settings(environment: Mapping[str, str] | None = None, file: Path | None = None, **overrides: Any) -> Settings:
+def load_settings(
+    environment: Mapping[str, str] | None = None,
+    file: Path | None = None,
+    directory: Path | None = None,
+    **overrides: Any,
+) -> Settings:
     """Read the settings; later sources win: defaults, file, environment, `overrides` (the command line).
 
     The file is TOML with the settings' names as keys; `SPENDSTREAM_CONFIG` names one when `file` is None.
+    `directory` is DIR of `--embedded DIR`: when neither names a file, `DIRECTORY_FILE` in it is read, if it is there;
+    relative paths in that one are relative to DIR, so that DIR can be moved.
     Raises `SettingsError` with every fault of every source at once.
     """
     environment = os.environ if environment is None else environment
@@ -189,9 +199,14 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
     named = environment.get(PREFIX + "CONFIG")
     if file is None and named:
         file = Path(named)
+    beside = None
+    if file is None and directory is not None and (directory / DIRECTORY_FILE).is_file():
+        file, beside = directory / DIRECTORY_FILE, directory
     if file is not None:
         try:
             values.update(toml.loads(file.read_text("utf-8")))
+            if beside is not None:
+                values.update({name: beside / values[name] for name in _paths() if isinstance(values.get(name), str)})
             origin.update(dict.fromkeys(values, f" (in {file})"))
         except (OSError, UnicodeDecodeError, toml.TOMLDecodeError) as error:
             faults.append(f"{file}: {error}")
@@ -229,6 +244,12 @@ def load_settings(environment: Mapping[str, str] | None = None, file: Path | Non
 
 _NOT_SETTINGS = frozenset({"grafana_clickhouse_url", "data", "kill_point", "require_kafka", "kafka_jars"})
 """Variables with our prefix that other things read: the tests' data folder and Kafka, the crash tests' kill points."""
+
+
+def _paths() -> list[str]:
+    """Settings that are paths."""
+    fields = Settings.model_fields.items()
+    return [name for name, field in fields if Path in (field.annotation, *get_args(field.annotation))]
 
 
 def _hint(key: str) -> str:

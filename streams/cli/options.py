@@ -44,7 +44,7 @@ def embedded_option(required: bool = False, without: str = WITHOUT_DIR) -> Calla
         type=click.Path(file_okay=False, path_type=Path),
         metavar="DIR",
         required=required,
-        help=f"Everything in one directory: broker, worker and ledger. {without}",
+        help=f"Everything in one directory: broker, worker, ledger, and settings in DIR/spendstream.toml. {without}",
     )
 
 
@@ -66,7 +66,11 @@ def config_option() -> Callable[[F], F]:
 
 
 def settings_of(config: Path | None, **overrides: Any) -> Settings:
-    """Settings from the environment, `config` and the command line. Raises `SettingsError` with all faults."""
+    """Settings from the environment, `config` and the command line; without `config`, also from the settings file in
+    DIR of the running command's `--embedded DIR`. Raises `SettingsError` with all faults.
+    """
     from streams.config import load_settings
 
-    return load_settings(file=config, **overrides)
+    context = click.get_current_context(silent=True)
+    embedded: Path | None = None if context is None else context.params.get("embedded")
+    return load_settings(file=config, directory=None if embedded is None else embedded.expanduser(), **overrides)

@@ -4,11 +4,14 @@ came of them, read back from the ledger.
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from streams.config import DIRECTORY_FILE
 from streams.ledger.client import Database
 from streams.plans.duty import PlanDuty
 from streams.plans.file import load_plans
@@ -16,9 +19,22 @@ from streams.plans.file import load_plans
 FILES = Path(__file__).parent / "files"
 
 
-def operator_file(setting: str) -> Path:
-    """The company's own file for a setting such as `budgets_file`."""
-    return FILES / f"{setting.removesuffix('_file')}.toml"
+def operator_files(root: Path, settings: Iterable[str]) -> dict[str, Path]:
+    """The company's own files by setting, such as `budgets_file`.
+
+    They are put into `root`, and a settings file there names them, so that every command with `--embedded` finds them
+    when the demo is over. A `root` with a settings file stays as it is.
+    """
+    names = {setting: f"{setting.removesuffix('_file')}.toml" for setting in settings}
+    kept = root / DIRECTORY_FILE
+    if not names or kept.exists():
+        return {setting: FILES / name for setting, name in names.items()}
+    for name in names.values():
+        if not (root / name).exists():
+            shutil.copyfile(FILES / name, root / name)
+    said = "".join(f'{setting} = "{name}"\n' for setting, name in names.items())
+    kept.write_text(f"# Settings of every command with --embedded on this directory: docs/operate.md\n{said}", "utf-8")
+    return {setting: root / name for setting, name in names.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,8 @@ def summary(result: DemoResult, kept: Path | None) -> str:
             f"  spendstream top --embedded {kept}",
             f"  spendstream incidents --embedded {kept}",
             f"  spendstream report --embedded {kept}",
+            f"  spendstream budgets show --embedded {kept}",
+            f"  spendstream plans show --embedded {kept}",
             f"  spendstream sql --embedded {kept} 'SELECT agent_id, sum(cost_usd) FROM calls GROUP BY agent_id'",
         ]
     else:

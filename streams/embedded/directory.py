@@ -5,6 +5,7 @@
     DIR/broker/     the broker's saved topics     DIR/broker.log, DIR/broker.lock: see `streams.embedded.broker`
     DIR/ledger/     chDB's data
     DIR/tmp/        scratch files, emptied by each new owner
+    DIR/spendstream.toml    settings of whoever works on DIR, if the operator put one there: see `streams.config`
 
 One process owns DIR: chDB belongs to one process, and a second broker on the same data would overwrite the first one's
 topics. The lock decides, never a file's text: it goes with the process however that ends, so a `run.json` whose lock is

@@ -99,6 +99,22 @@ def test_what_the_flat_plan_came_to_is_what_the_ledger_says(tmp_path: Path) -> N
     assert shown["first_figure_seconds"] < 10
 
 
+def test_what_the_company_pays_by_is_kept_in_the_directory(directory: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    for name in ("spendstream.toml", "budgets.toml", "plans.toml"):
+        assert (directory / name).is_file()
+    shown = spendstream("budgets", "show", "--embedded", directory, "--json").json
+    assert "company-day" in {one["budget"] for one in shown["budgets"]}
+    plans = spendstream("plans", "show", "--embedded", directory, "--json").json["statements"]
+    assert "claude-team-flat" in {one["plan"] for one in plans}
+    own.write_text(f'budgets_file = "{directory / "budgets.toml"}"', "utf-8")
+    named = spendstream("plans", "check", "--embedded", directory, "--config", own)
+    assert named.code == 2
+    assert "no plans file" in named.err
+    other = {"SPENDSTREAM_BUDGETS_FILE": str(tmp_path / "none.toml")}
+    assert "none.toml" in spendstream("budgets", "show", "--embedded", directory, variables=other).err
+
+
 def test_again_on_the_same_directory_adds_as_much_and_no_duplicates(directory: Path) -> None:
     before = json.loads(spendstream("sql", "--json", "--embedded", directory, "SELECT count() FROM calls").out)
     ended = spendstream(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ SECRET = "hunter2-s3cret"
 URL = f"https://user:{SECRET}@host:8443/db"
 
 
-def faults(environment: dict[str, str], file: Path | None = None, **overrides: object) -> list[str]:
+def faults(environment: dict[str, str], file: Path | None = None, **overrides: Any) -> list[str]:
     with pytest.raises(SettingsError) as caught:
         load_settings(environment, file, **overrides)
     return caught.value.faults
@@ -45,6 +46,27 @@ def test_the_environment_can_name_the_file(tmp_path: Path) -> None:
     other = tmp_path / "other.toml"
     other.write_text("partitions = 8", "utf-8")
     assert load_settings({"SPENDSTREAM_CONFIG": str(file)}, other).partitions == 8
+
+
+def test_the_file_in_an_embedded_directory_is_the_last_that_is_looked_for(tmp_path: Path) -> None:
+    directory = tmp_path / "spend"
+    directory.mkdir()
+    assert load_settings({}, directory=directory) == load_settings({})
+    toml(directory, 'partitions = 9\nbudgets_file = "budgets.toml"\ndata_dir = "/elsewhere"\n')
+    assert f"budgets_file: there is no file {directory / 'budgets.toml'}" in faults({}, directory=directory)[0]
+    (directory / "budgets.toml").touch()
+    settings = load_settings({}, directory=directory)
+    found = (settings.partitions, settings.budgets_file, settings.data_dir)
+    assert found == (9, directory / "budgets.toml", Path("/elsewhere"))
+    own = directory / "own.toml"
+    own.touch()
+    named = load_settings({"SPENDSTREAM_BUDGETS_FILE": str(own)}, directory=directory, partitions=7)
+    assert (named.partitions, named.budgets_file) == (7, own)
+    for file in (
+        load_settings({"SPENDSTREAM_CONFIG": str(own)}, directory=directory),
+        load_settings({}, own, directory),
+    ):
+        assert (file.partitions, file.budgets_file) == (4, None)
 
 
 def test_the_real_environment_is_not_read_behind_our_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 STOP_S = 240.0
 """A graceful stop of everything embedded, as in `worker`."""
 
+OPERATOR_FILES = ("budgets_file", "plans_file")
+"""Settings for which the demo's company has files of its own."""
+
 
 @click.command("demo")
 @click.option(
@@ -115,12 +118,12 @@ def _log_to(root: Path, settings: Settings, *, debug: bool) -> None:
 async def _demo(root: Path, settings: Settings, stage: Stage, stop: asyncio.Event, *, to_stderr: bool) -> DemoResult:
     from streams.cli.stopping import exit_within
     from streams.demo.draw import drawing
-    from streams.demo.paying import operator_file
+    from streams.demo.paying import operator_files
     from streams.demo.run import company_ms, run_demo
     from streams.embedded.system import EmbeddedSystem
 
     async with drawing(stage, sys.stderr if to_stderr else sys.stdout, stop):
-        files = {name: getattr(settings, name) or operator_file(name) for name in ("budgets_file", "plans_file")}
+        files = operator_files(root, [name for name in OPERATOR_FILES if getattr(settings, name) is None])
         settings = settings.model_copy(update={"http_port": 0, **files})
         system = EmbeddedSystem(root, settings, duties_clock=lambda: company_ms(stage))
         try:
