@@ -230,7 +230,8 @@ def _foot(stage: Stage, width: int) -> list[RenderableType]:
     if stage.running is None:
         return [Text("broker, ledger and worker start in this process", "dim")]
     page, ledger = f"http://{stage.running.api}/", f"http://{stage.running.clickhouse}"
-    line = Text.assemble(("in a browser: ", "dim"), page, (f"   SQL {ledger}", "dim"))
+    # 79 columns with ports of five digits
+    line = Text.assemble(("page ", "dim"), page, (f"  SQL {ledger}  Kafka {stage.running.broker}", "dim"))
     line.truncate(width)
     return [line]
 

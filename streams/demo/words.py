@@ -36,7 +36,8 @@ class Teller:
         lines = []
         if stage.running is not None and not self._where:
             self._where = True
-            lines.append(f"in a browser: http://{stage.running.api}/, SQL at http://{stage.running.clickhouse}")
+            at = stage.running
+            lines.append(f"in a browser: http://{at.api}/, SQL at http://{at.clickhouse}, Kafka at {at.broker}")
         if stage.doing != self._doing:
             self._doing = stage.doing
             lines.append(f"{stage.doing} ...")
@@ -106,9 +107,9 @@ def summary(result: DemoResult, kept: Path | None) -> str:
             f"kept in {kept}; look around with",
             f"  spendstream top --embedded {kept}",
             f"  spendstream incidents --embedded {kept}",
-            f"  spendstream report --embedded {kept}",
             f"  spendstream budgets show --embedded {kept}",
             f"  spendstream plans show --embedded {kept}",
+            f"  spendstream report --embedded {kept}",
             f"  spendstream sql --embedded {kept} 'SELECT agent_id, sum(cost_usd) FROM calls GROUP BY agent_id'",
         ]
     else:

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import structlog
 from pydantic import SecretStr
 
 from streams.config import Settings
@@ -27,6 +28,8 @@ from streams.embedded.engine import ChdbEngine
 from streams.keeper import Keeper
 from streams.ledger.client import DATABASE, Database
 from streams.worker import Worker
+
+log = structlog.get_logger("spendstream.embedded")
 
 SESSION_SECONDS = 6.0
 """The embedded broker and worker share a machine: a silent worker is a dead one much sooner than over a network."""
@@ -102,6 +105,13 @@ class EmbeddedSystem:
             )
             owned.announce(self.running)
             stack.callback(owned.withdraw)  # first of all when stopping: others must not be sent to closing ports
+            running = self.running
+            log.info(
+                "embedded system started",
+                page=f"http://{running.api}/",
+                sql=f"http://{running.clickhouse}",
+                kafka=running.broker,
+            )
         except BaseException:
             await stack.aclose()
             raise

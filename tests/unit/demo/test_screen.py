@@ -48,7 +48,11 @@ def stage_at(elapsed_s: float) -> Stage:
     stage.routers = routers
     stage.doing = "playing"
     stage.running = Running(
-        pid=1, broker="127.0.0.1:9", clickhouse="127.0.0.1:8123", api="127.0.0.1:8127", started_at=datetime.now(UTC)
+        pid=1,
+        broker="127.0.0.1:49092",
+        clickhouse="127.0.0.1:8123",
+        api="127.0.0.1:8127",
+        started_at=datetime.now(UTC),
     )
     stage.run_ids = {runaway: f"p/{runaway.run_id}" for runaway in stage.runaways}
     first = stage.runaways[0]
@@ -85,8 +89,8 @@ def test_eighty_by_twenty_four_shows_everything() -> None:
     text = "\n".join(drawn(stage_at(14), 80, 24))
     for wanted in (
         "31,882", "417M", "5.38M", "$361.12", "$0.4700", "1,982 (6%)", "428", "rejected 19", "p50 0.4 s, p99 1.0 s",
-        "team-0", "frontier", "unpriced", "http://127.0.0.1:8123", "http://127.0.0.1:8127/", "in 159 calls",
-        "$29.81", "400 agents", "0:14 of 1:30",
+        "team-0", "frontier", "unpriced", "http://127.0.0.1:8123", "http://127.0.0.1:8127/", "127.0.0.1:49092",
+        "in 159 calls", "$29.81", "400 agents", "0:14 of 1:30",
     ):  # fmt: skip
         assert wanted in text
     assert "calls/s 500" in text
@@ -136,7 +140,7 @@ def test_teller_says_each_thing_once_and_figures_every_five_seconds() -> None:
     assert isinstance(clock, Clock)
     teller = Teller(stage)
     first = teller.news()
-    assert first[0] == "in a browser: http://127.0.0.1:8127/, SQL at http://127.0.0.1:8123"
+    assert first[0] == "in a browser: http://127.0.0.1:8127/, SQL at http://127.0.0.1:8123, Kafka at 127.0.0.1:49092"
     assert any("31,882 calls" in one and "$361.12" in one for one in first)
     assert any(one.startswith("in ") for one in first)
     assert teller.news() == []
@@ -169,7 +173,7 @@ def test_summary_is_exact_and_names_what_is_unpriced() -> None:
     text = summary(result(), None)
     assert "361.123456789012 USD" in text
     assert "unknown unpriced" in text
-    assert "$107.13 in 1 runs (30% of all)" in text
+    assert "$107.13 in 1 run (30% of all)" in text
     assert "audit: holds" in text
     assert "spendstream top" not in text
     assert "spendstream top --embedded data/x" in summary(result(), Path("data/x"))
