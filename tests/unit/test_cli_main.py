@@ -116,6 +116,15 @@ def test_settings_are_listed_with_their_meaning(capsys: pytest.CaptureFixture[st
     assert f"[{Settings.model_fields['flush_seconds'].default}]" in said
 
 
+@pytest.mark.parametrize("name", ["prices", "tiers", "plans", "budgets"])
+def test_a_worker_takes_the_operators_files_as_options(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = tmp_path / "none.toml"
+    assert run(["worker", f"--{name}-file", str(missing)]) == 2
+    assert f"{name}_file: there is no file {missing}" in capsys.readouterr().err
+
+
 def test_help_imports_nothing_heavy() -> None:
     script = (
         "import sys; from streams.cli.main import run; code = run(['--help']); "

@@ -56,6 +56,8 @@ def _shown(default: Any) -> str:
 @click.option("--flush-seconds", type=float, metavar="S", help="The longest a call waits for its insert.")
 @click.option("--prices-file", type=click.Path(path_type=Path), metavar="FILE", help="TOML with your own prices.")
 @click.option("--tiers-file", type=click.Path(path_type=Path), metavar="FILE", help="TOML that maps models to tiers.")
+@click.option("--plans-file", type=click.Path(path_type=Path), metavar="FILE", help="TOML with your plans.")
+@click.option("--budgets-file", type=click.Path(path_type=Path), metavar="FILE", help="TOML with your budgets.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
 @config_option()
 @click.pass_context
