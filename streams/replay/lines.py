@@ -48,13 +48,15 @@ class Chunk:
     """Bytes of the file (as stored) that were read for the chunk."""
 
 
-def check_sources(sources: Sequence[str]) -> int | None:
+def check_sources(sources: Sequence[str], *, when_missing: str = "") -> int | None:
     """Total size in bytes as stored; None when standard input is one of them.
 
-    Raises `UsageError` that lists every file that is not there or cannot be read.
+    Raises `UsageError` that lists every file that is not there or cannot be read; below them `when_missing`, a hint,
+    if one is not there.
     """
     faults: list[str] = []
     size = 0
+    hint = ""
     for source in sources:
         if source == "-":
             continue
@@ -63,8 +65,10 @@ def check_sources(sources: Sequence[str]) -> int | None:
                 size += file.seek(0, 2) if file.seekable() else 0
         except OSError as error:
             faults.append(f"{source}: {error.strerror}")
+            if when_missing and isinstance(error, FileNotFoundError):
+                hint = f"\n{when_missing}"
     if faults:
-        raise UsageError("cannot read\n" + "\n".join(f"  - {fault}" for fault in faults))
+        raise UsageError("cannot read\n" + "\n".join(f"  - {fault}" for fault in faults) + hint)
     if sources.count("-") > 1:
         raise UsageError("standard input (-) can be read only once")
     return None if "-" in sources else size

@@ -108,7 +108,10 @@ def test_records_without_a_key_are_counted_once(worker: Running, directory: Path
 def test_every_kind_of_malformed_record_is_one_reject(worker: Running, directory: Path) -> None:
     before = figures(directory)
     bad = malformed(len(KINDS), CALLS, seed=3)
-    result = replay(directory, "-", stdin=b"\n".join(line for _, line in bad))
+    ended = spendstream("replay", "-", "--embedded", directory, "--json", stdin=b"\n".join(line for _, line in bad))
+    assert (ended.code, f"none of the {len(KINDS)} lines is a call; most often " in ended.err) == (1, True), ended.err
+    assert f"See `spendstream rejects list --embedded {directory}`" in ended.err
+    result = ended.json
     assert (result["published"], result["rejected"], result["new"]) == (len(KINDS), len(KINDS), 0)
     assert [row for row in figures(directory) if row[0] != "reject"] == before
     one_by_one = spendstream(
@@ -116,6 +119,14 @@ def test_every_kind_of_malformed_record_is_one_reject(worker: Running, directory
     ).json["rows"]
     wanted = [reason for reason, _ in bad]
     assert one_by_one == [[reason, wanted.count(reason)] for reason in sorted(set(wanted))]
+
+
+def test_a_file_that_is_empty_is_said_and_no_failure(worker: Running, directory: Path, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.jsonl"
+    empty.write_bytes(b"\n\n")
+    ended = spendstream("replay", empty, "--embedded", directory, "--json")
+    assert (ended.code, ended.json["published"]) == (0, 0), ended.err
+    assert "no line to replay in 1 file" in ended.err
 
 
 @pytest.mark.parametrize("size", [1_200_000, 5_000_000])

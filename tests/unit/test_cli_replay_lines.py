@@ -101,6 +101,11 @@ def test_all_missing_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as error:
         check_sources([str(tmp_path / "one"), str(tmp_path), str(tmp_path / "two")])
     assert str(error.value).count("\n") == 3
+    with pytest.raises(UsageError, match=r"(?s)one: No such file.*makes some$"):
+        check_sources([str(tmp_path / "one")], when_missing="makes some")
+    with pytest.raises(UsageError) as other:
+        check_sources([str(tmp_path)], when_missing="makes some")
+    assert "makes some" not in str(other.value)
     with pytest.raises(UsageError, match="only once"):
         check_sources(["-", "-"])
 

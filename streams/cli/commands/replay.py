@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from streams.replay.run import ReplayPlan
 
 
+MAKE_SOME = "`spendstream simulate --seed 7 --days 1 --agents 40 --out calls.jsonl` makes some calls"
+
+
 class Speed(click.ParamType):
     """`max` (None) or a number above 0."""
 
@@ -89,6 +92,8 @@ def command(
     DIR is in use, the instance that runs there gets the calls). Without it, calls go to SPENDSTREAM_BROKER_URL,
     and workers must be running there.
 
+    A replay of which the ledger took or knew nothing, because no line was a call, ends with 1.
+
     When the ledger holds them, the replay waits for the watcher to have looked at them (this is not in its seconds)
     and tells the incidents that they opened. A shuffle leaves the order of events; `recheck` shows what that changes.
 
@@ -105,6 +110,7 @@ def command(
     """
     from streams.cli import stopping
     from streams.cli.output import one_json, result_only
+    from streams.errors import SpendstreamError
     from streams.logs import configure_logs
     from streams.replay.lines import check_sources
     from streams.replay.run import ReplayPlan
@@ -118,7 +124,7 @@ def command(
         raise click.UsageError("--shuffle has no order to keep time by: leave --speed away")
     if not files and not outcomes:
         raise click.UsageError("nothing to replay: name FILES of calls, or --outcomes FILE")
-    check_sources([*files, *outcomes])
+    check_sources([*files, *outcomes], when_missing="" if outcomes else MAKE_SOME)
     size = check_sources(files)
     plan = ReplayPlan(files, speed, seed if shuffle else None, stall_seconds)
     settings = settings_of(config)
@@ -130,8 +136,27 @@ def command(
             say(one_json((result.as_json() if result else {}) | told))
         else:
             say("\n".join([*([_in_words(result)] if result else []), *([loaded.in_words()] if loaded else [])]))
+    if result and (fault := nothing_taken(result, embedded)):
+        raise SpendstreamError(fault)
+    if result and not result.published and not result.refused:
+        click.echo(f"spendstream: no line to replay in {counted(result.files, 'file')}", err=True)
     if (result and result.refused) or (loaded and loaded.refused):
         ctx.exit(1)
+
+
+def nothing_taken(result: ReplayResult, embedded: Path | None) -> str:
+    """What to say when lines were rejected and the ledger took or knew none of them; empty otherwise."""
+    from schemas.reasons import REASONS
+
+    outcomes = result.outcomes
+    if outcomes.new or outcomes.duplicates or not outcomes.rejected:
+        return ""
+    lines = result.published
+    head = "the only line is no call" if lines == 1 else f"none of the {lines:,} lines is a call"
+    first = next(iter(outcomes.reasons), "")
+    most = "most often " if len(outcomes.reasons) > 1 else ""
+    where = f" --embedded {embedded}" if embedded is not None else ""
+    return f"{head}; {most}{first}: {REASONS.get(first, 'not known here.')} See `spendstream rejects list{where}`"
 
 
 def _topic(
@@ -190,8 +215,9 @@ def _in_words(result: ReplayResult) -> str:
     rate = result.published / result.seconds if result.seconds else 0.0
     reasons = ", ".join(f"{count:,} {reason}" for reason, count in outcomes.reasons.items())
     files = counted(result.files, "file")
+    what = "line" if outcomes.rejected else "call"
     lines = [
-        f"{counted(result.published, 'call')} from {files} in {result.seconds:.1f} s ({rate:,.0f}/s)",
+        f"{counted(result.published, what)} from {files} in {result.seconds:.1f} s ({rate:,.0f}/s)",
         f"  new         {outcomes.new:>16,}",
         f"  duplicates  {outcomes.duplicates:>16,}",
         f"  rejected    {outcomes.rejected:>16,}{'  (' + reasons + ')' if reasons else ''}",
