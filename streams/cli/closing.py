@@ -34,9 +34,11 @@ class Act:
 
 def changed(embedded: Path | None, settings: Settings, act: Act, now: datetime) -> dict[str, Any]:
     """Do it; the change as JSON. Raises `UsageError` for what stands against it."""
+    from streams.cli.output import remark
     from streams.closing.close import close_month, reopen_month
     from streams.embedded.directory import find_running
     from streams.plans.file import load_plans
+    from streams.plans.unset import unset_plans
 
     if embedded is not None and find_running(embedded.expanduser().absolute()) is not None:
         return _through_worker(embedded, settings, act)
@@ -45,6 +47,8 @@ def changed(embedded: Path | None, settings: Settings, act: Act, now: datetime) 
         if act.reopen:
             return reopen_month(ledger, database, act.month, **acted).as_json()
         plans = load_plans(settings.plans_file)
+        if settings.plans_file is None:
+            remark(unset_plans(ledger, act.month, act.month))
         proof: dict[str, Any] = {"accept_gaps": act.accept_gaps, "audited": act.audited}
         return close_month(ledger, database, act.month, plans=plans, **proof, **acted).as_json()
 

@@ -23,6 +23,12 @@ def one_json(result: Mapping[str, Any]) -> str:
     return json.dumps(result, ensure_ascii=False, allow_nan=False)
 
 
+def remark(text: str) -> None:
+    """One line on standard error that goes with a result, if there is a text."""
+    if text:
+        click.echo(f"spendstream: {text}", err=True)
+
+
 @contextlib.contextmanager
 def result_only() -> Iterator[Callable[[str | bytes], None]]:
     """Yields the one function that writes to standard output: text gets a line end, bytes go out as they are."""

@@ -71,6 +71,20 @@ def test_a_worker_keeps_the_figures(ledger: Path) -> None:
             time.sleep(0.5)
     finally:
         running.stop()
+    told = "the ledger has figures of plan flat; no plans file is set"
+    out = ledger.parent / "focus.csv"
+    for asked in (
+        ("report", "--month", "2026-03", "--json"),
+        ("plans", "show", "--month", "2026-03", "--json"),
+        ("export", "focus", "--month", "2026-03", "--out", out, "--json"),
+        ("close", "2026-03", "--by", "ada", "--json"),
+    ):
+        unset = spendstream(*asked, "--embedded", ledger)
+        assert unset.json
+        assert told in unset.err
+    assert told not in spendstream("plans", "show", "--month", "2026-02", "--embedded", ledger).err
+    kept = spendstream("plans", "show", "--month", "2026-03", "--embedded", ledger, "--config", config)
+    assert (kept.code, told in kept.err) == (0, False)
 
 
 def test_a_wrong_file_is_refused_with_all_its_faults(tmp_path: Path) -> None:

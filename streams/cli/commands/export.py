@@ -70,7 +70,7 @@ def focus(
     from datetime import UTC, datetime
     from typing import cast
 
-    from streams.cli.output import one_json, result_only
+    from streams.cli.output import one_json, remark, result_only
     from streams.cli.reach import reach
     from streams.errors import UsageError
     from streams.export.focus import Account
@@ -79,6 +79,7 @@ def focus(
     from streams.export.write import write_csv, write_parquet
     from streams.meter.price import Pricer, load_overrides
     from streams.plans.file import load_plans
+    from streams.plans.unset import unset_plans
     from streams.report.period import asked_period
 
     now = datetime.now(UTC)
@@ -99,10 +100,12 @@ def focus(
                 tags,
                 load_plans(settings.plans_file),
             )
+            if settings.plans_file is None:
+                remark(unset_plans(ledger, period.start.date(), period.last_day))
         (write_parquet if form == "parquet" else write_csv)(made.rows, out)
         if not made.rows:
             nothing = f"no call, correction or fee counts in {period.name}: {out} names the columns and has no row"
-            click.echo(f"spendstream: {nothing}", err=True)
+            remark(nothing)
         say(one_json(_as_json(made, out, tags)) if as_json else _in_words(made, out, tags))
 
 

@@ -109,13 +109,14 @@ def show(
     """
     from datetime import UTC, datetime
 
-    from streams.cli.output import one_json, result_only
+    from streams.cli.output import one_json, remark, result_only
     from streams.cli.reach import reach
     from streams.errors import UsageError
     from streams.plans.figures import month_of
     from streams.plans.file import load_plans
     from streams.plans.tell import as_json as figures
     from streams.plans.tell import in_words
+    from streams.plans.unset import unset_plans
     from streams.report.period import asked_period
 
     settings = settings_of(config)
@@ -128,6 +129,8 @@ def show(
     with result_only() as say:
         with reach(embedded, settings.clickhouse_url.get_secret_value()) as ledger:
             found = month_of(ledger, plans, int(period.start.timestamp()) * 1000)
+            if file is None and settings.plans_file is None:
+                remark(unset_plans(ledger, period.start.date(), period.last_day))
         say(one_json(figures(found, name)) if as_json else in_words(found, name))
 
 

@@ -63,9 +63,10 @@ def command(
     """
     from datetime import UTC, datetime
 
-    from streams.cli.output import one_json, result_only
+    from streams.cli.output import one_json, remark, result_only
     from streams.cli.reach import reach
     from streams.plans.file import load_plans
+    from streams.plans.unset import unset_plans
     from streams.report.figures import read_report
     from streams.report.page import page
     from streams.report.period import asked_period
@@ -80,6 +81,8 @@ def command(
             report = read_report(
                 ledger, asked, now, late_hours=late_hours, top=top, plans=load_plans(settings.plans_file)
             )
+            if settings.plans_file is None:
+                remark(unset_plans(ledger, report.period.start.date(), report.period.last_day))
             sections = [_savings(ledger, report, settings)] if report.total.calls else []
         if out is None and folder is None and not as_json:
             out = Path(f"spendstream-{report.period.slug}.html")
