@@ -103,8 +103,6 @@ class EmbeddedSystem:
                 api="{}:{}".format(*self.worker.http_address),
                 started_at=datetime.now(UTC),
             )
-            owned.announce(self.running)
-            stack.callback(owned.withdraw)  # first of all when stopping: others must not be sent to closing ports
             running = self.running
             log.info(
                 "embedded system started",
@@ -112,6 +110,8 @@ class EmbeddedSystem:
                 sql=f"http://{running.clickhouse}",
                 kafka=running.broker,
             )
+            owned.announce(running)
+            stack.callback(owned.withdraw)  # first of all when stopping: others must not be sent to closing ports
         except BaseException:
             await stack.aclose()
             raise

@@ -94,6 +94,15 @@ def test_a_running_instance_gets_the_calls(worker: Running, directory: Path, tmp
     assert Decimal(result["cost_usd"]) == 500 * (1000 * Decimal("2.5") + 100 * Decimal(10)) / 10**6
 
 
+def test_the_start_line_says_what_run_json_says(worker: Running, directory: Path) -> None:
+    where = json.loads((directory / "run.json").read_text("utf-8"))
+    log = directory.with_suffix(".log").read_text("utf-8").splitlines()
+    [line] = [json.loads(one) for one in log if '"embedded system started"' in one]
+    assert line["kafka"] == where["broker"]
+    assert line["page"] == f"http://{where['api']}/"
+    assert line["sql"] == f"http://{where['clickhouse']}"
+
+
 def test_records_without_a_key_are_counted_once(worker: Running, directory: Path) -> None:
     """Arrays of calls of several runs: keyed by the first, so the others are sent on and must be waited for."""
     moving = [call(f"m{number}", run_id=f"other-{number}") for number in range(60)]
