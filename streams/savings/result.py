@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.plans import Plan
 from streams.meter.price import Pricer
-from streams.money import exact
+from streams.money import exact, pico
 from streams.outcomes.intervals import Counts
 from streams.outcomes.period import Span
 from streams.outcomes.runs import Reader, read_coverage, read_runs
+from streams.report.money import shown
 from streams.savings.decision import Known, Question, Recommendation, questions, recommended
 from streams.savings.estimate import Move, Range, cells_of, estimated, main_model
 from streams.savings.evidence import Pair, pairs_of
@@ -124,12 +125,18 @@ class Savings:
                 "calls": of(part, lambda cell: cell.calls),
                 "call_share": share(of(part, lambda cell: cell.calls), self.known.calls),
                 "cost_usd": exact(of(part, lambda cell: cell.cost)),
+                "unpriced_calls": of(part, lambda cell: cell.unpriced),
                 "cost_share": share(of(part, lambda cell: cell.cost), self.known.cost),
             }
             for task_class in CLASSES
             for tier in sorted({cell.tier for cell in self.cells})
             if (part := [cell for cell in self.cells if (cell.task_class, cell.tier) == (task_class, tier)])
         ]
+
+
+def mix_spend(line: Mapping[str, Any]) -> str:
+    """What a line of `mix` says of its cost to people: cents, or that no call of it has a price, which is not free."""
+    return "unpriced" if line["unpriced_calls"] == line["calls"] else shown(pico(line["cost_usd"]))
 
 
 def read_savings(

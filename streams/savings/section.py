@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from streams.money import exact, pico
+from streams.money import exact
 from streams.report.money import shown
 from streams.report.section import Section, Table
 from streams.savings.estimate import Range
-from streams.savings.result import Savings
+from streams.savings.result import Savings, mix_spend
 
 
 def savings_section(savings: Savings) -> Section:
@@ -37,7 +37,7 @@ def savings_section(savings: Savings) -> Section:
             "savings-mix", ("Task class", "Tier", "Calls", "Share of calls", "Spend, USD"), 3,
             [
                 (line["task_class"] or "(none)", line["tier"], f"{line['calls']:,}", f"{line['call_share']:.1%}",
-                 _dollars(line["cost_usd"]))
+                 mix_spend(line))
                 for line in mix
             ],
         )
@@ -104,10 +104,6 @@ def _list(texts: Sequence[str]) -> Markup:
 
 def _between(found: Range | None) -> str:
     return "unknown" if found is None else f"{shown(found.low)} to {shown(found.high)}"
-
-
-def _dollars(text: str) -> str:
-    return shown(pico(text))
 
 
 def _tables(savings: Savings) -> tuple[Table, ...]:

@@ -17,10 +17,11 @@ from typing import Any
 
 import pytest
 
+from streams.cli.commands.savings import _in_words
 from streams.ledger.client import Database
 from streams.ledger.migrate import migrate
 from streams.meter.price import Pricer
-from streams.money import exact
+from streams.money import exact, pico
 from streams.outcomes.escalations import read_escalations
 from streams.outcomes.intervals import wilson
 from streams.outcomes.period import DAY_MS, Span
@@ -315,6 +316,17 @@ def test_the_section_of_the_report_shows_the_same_figures_and_escapes_names(savi
     assert all(len(row) == len(table.columns) for table in section.tables for row in table.rows)
     hostile = replace(savings.recommendation, why="<script>alert(1)</script>")
     assert "<script" not in savings_section(replace(savings, recommendation=hostile)).markup
+
+
+def test_people_read_cents_and_unpriced_instead_of_zero(savings: Savings) -> None:
+    cells = [replace(cell, cost=0, unpriced=cell.calls) if cell.agent == "alone" else cell for cell in savings.cells]
+    found = replace(savings, cells=cells)
+    lines = [line.split() for line in _in_words(found).splitlines()[3 : 3 + len(found.as_json()["mix"])]]
+    assert [(line[0], line[-1]) for line in lines if line[0] == "(none)"] == [("(none)", "unpriced")]
+    for line, told in zip(found.as_json()["mix"], lines, strict=True):
+        assert told[-1] == ("unpriced" if line["task_class"] == "" else shown(pico(line["cost_usd"])))
+        assert line["unpriced_calls"] == (line["calls"] if line["task_class"] == "" else 0)
+    assert '<td class="n">unpriced</td>' in savings_section(found).markup
 
 
 # -- escalations -----------------------------------------------------------------------------------------------------

@@ -67,6 +67,7 @@ def command(
 
 def _in_words(found: Savings) -> str:
     from streams.report.money import shown
+    from streams.savings.result import mix_spend
 
     days, known = found.span.as_json(), found.known
     lines = [
@@ -77,7 +78,7 @@ def _in_words(found: Savings) -> str:
     for line in found.as_json()["mix"]:
         lines.append(
             f"{line['task_class'] or '(none)':<12} {line['tier']:<10} {line['calls']:>12,} {line['call_share']:>7.1%} "
-            f"{line['cost_usd']:>16.16}"
+            f"{mix_spend(line):>16}"
         )
     lines += ["", f"Could it go to a cheaper tier? (a loss of {found.margin:.0%} of success is to be ruled out)"]
     for pair in found.pairs:
