@@ -81,7 +81,9 @@ class Guard:
         )
         if not caller.may(scope):
             if caller == NOBODY:
-                return refusal(401, "a token is needed: Authorization: Bearer TOKEN", {"WWW-Authenticate": "Bearer"})
+                needed = "a token is needed: Authorization: Bearer TOKEN"
+                why = "this token is not known here" if _presented(request) else needed
+                return refusal(401, why, {"WWW-Authenticate": "Bearer"})
             return refusal(403, f"the token {caller.name!r} has the scope {caller.scope}; this needs {scope}")
         if request.body_exists and request.headers.get("Content-Encoding", "identity") != "identity":
             return refusal(415, "send the body as it is, without Content-Encoding")
@@ -121,10 +123,8 @@ class Guard:
     def _caller(self, request: web.Request) -> Caller:
         if not self._tokens:
             return Caller("local", "admin")
-        kind, _, token = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() != "bearer":
-            return NOBODY
-        return self._tokens.caller(token.strip()) or NOBODY
+        token = _presented(request)
+        return (self._tokens.caller(token) if token else None) or NOBODY
 
     async def headers(self, _request: web.Request, response: web.StreamResponse) -> None:
         """Put the headers on every answer, also on those that no handler made."""
@@ -133,6 +133,12 @@ class Guard:
                 response.headers.setdefault(name, value)  # a page names what it loads from here
             else:
                 response.headers[name] = value
+
+
+def _presented(request: web.Request) -> str:
+    """The token that the request brings; empty without one."""
+    kind, _, token = request.headers.get("Authorization", "").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
 
 
 def refusal(status: int, why: str, headers: dict[str, str] | None = None) -> web.Response:

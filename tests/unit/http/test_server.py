@@ -109,7 +109,10 @@ def test_each_scope_for_each_caller(name: str | None, scope: str) -> None:
     "value", ["", "Bearer", "Bearer x", "Basic cm9vdDpyb290", TOKENS["root"], "Bearer " + TOKENS["root"][:-1]]
 )
 def test_what_is_no_token(value: str) -> None:
-    assert run(Access(tokens=KNOWN), "GET", "/read", {"Authorization": value})[0] == 401
+    status, body, headers = run(Access(tokens=KNOWN), "GET", "/read", {"Authorization": value})
+    assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
+    needed = "a token is needed: Authorization: Bearer TOKEN"
+    assert body == {"error": "this token is not known here" if value.startswith("Bearer ") else needed}
 
 
 def test_without_tokens_this_machine_may_everything() -> None:
