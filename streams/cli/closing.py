@@ -29,6 +29,7 @@ class Act:
     reason: str
     reopen: bool
     accept_gaps: bool
+    empty: bool
     audited: bool
 
 
@@ -49,7 +50,7 @@ def changed(embedded: Path | None, settings: Settings, act: Act, now: datetime) 
         plans = load_plans(settings.plans_file)
         if settings.plans_file is None:
             remark(unset_plans(ledger, act.month, act.month))
-        proof: dict[str, Any] = {"accept_gaps": act.accept_gaps, "audited": act.audited}
+        proof: dict[str, Any] = {"accept_gaps": act.accept_gaps, "empty": act.empty, "audited": act.audited}
         return close_month(ledger, database, act.month, plans=plans, **proof, **acted).as_json()
 
 
@@ -63,7 +64,7 @@ def _through_worker(embedded: Path, settings: Settings, act: Act) -> dict[str, A
             prove(ledger)
     body = {
         "month": f"{act.month:%Y-%m}", "change": "reopened" if act.reopen else "closed", "by": act.by,
-        "reason": act.reason, "accept_gaps": act.accept_gaps,
+        "reason": act.reason, "accept_gaps": act.accept_gaps, "empty": act.empty,
     }  # fmt: skip
     try:
         return asked_of_worker(embedded, settings, "POST", "/v1/closings", body, scope="admin", timeout_s=ANSWER_S)

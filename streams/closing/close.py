@@ -56,16 +56,18 @@ def close_month(
     reason: str = "",
     now: datetime,
     accept_gaps: bool = False,
+    empty: bool = False,
     audited: bool = True,
     plans: Sequence[Plan] = (),
 ) -> Change:
     """Freeze the figures of the month that begins on `month`; returns the closing.
 
-    `accept_gaps`: records that the log did not give are accepted as lost. `audited`: first prove that every position of
+    `accept_gaps`: records that the log did not give are accepted as lost. `empty`: a month without calls, corrections
+    and fees is closed too. `audited`: first prove that every position of
     the log is in the ledger once (`streams.ledger.audit`; some seconds per million calls). `plans`: in force; what they
     make of the month is frozen too, as of the calls that are in the ledger when it is computed.
-    Raises `UsageError` when the month is not over, is closed already or has an open gap, and `LedgerError` when the
-    ledger does not add up or the closing could not be written.
+    Raises `UsageError` when the month is not over, is closed already, has an open gap or nothing to freeze, and
+    `LedgerError` when the ledger does not add up or the closing could not be written.
     """
     _named(by)
     period = month_of(month)
@@ -92,6 +94,9 @@ def close_month(
     corrections = [one for counts_in, one in read_corrections(reader, book, cut) if counts_in == month]
     fees = read_fees(reader, plans, month)
     asked = figures(month, usage, corrections, fees)
+    if not asked and not empty:
+        months = ", ".join(f"{str(first)[:7]}" for first, _ in reader.rows(named_query("report_months"))) or "none"
+        raise UsageError(f"no calls in {period.name}; months with calls: {months}. Close it all the same with --empty")
     own, corrected = total(usage), total(one.cell for one in corrections)
     last = book.last(month)
     signed = digest(month, asked)

@@ -1,6 +1,7 @@
 """The worker's route for months: only the owner of an embedded ledger can write to it. Scope admin.
 
-    POST /v1/closings  {"month": "2026-10", "change": "closed", "by": "ada", "reason": "", "accept_gaps": false}
+    POST /v1/closings  {"month": "2026-10", "change": "closed", "by": "ada", "reason": "", "accept_gaps": false,
+                        "empty": false}
 
 `change` may be `reopened`. Answers with the change as `spendstream close --json` says it, 400 with what stands against
 it. The plans are those of the worker. It does not prove first that the ledger adds up: who asks has done that
@@ -38,6 +39,7 @@ class Asked(BaseModel):
     by: Annotated[str, Field(min_length=1, max_length=200)]
     reason: Annotated[str, Field(max_length=1000)] = ""
     accept_gaps: Annotated[bool, Field(strict=True)] = False
+    empty: Annotated[bool, Field(strict=True)] = False
 
 
 class ClosingRoutes:
@@ -69,7 +71,7 @@ class ClosingRoutes:
             return reopen_month(reader, database, month, by=by, reason=asked.reason, now=now).as_json()
         return close_month(
             reader, database, month, by=by, reason=asked.reason, now=now,
-            accept_gaps=asked.accept_gaps, audited=False, plans=self._plans,
+            accept_gaps=asked.accept_gaps, empty=asked.empty, audited=False, plans=self._plans,
         ).as_json()  # fmt: skip
 
 

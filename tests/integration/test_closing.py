@@ -24,6 +24,7 @@ from streams.closing.statement import read_statement
 from streams.errors import LedgerError, UsageError
 from streams.http.scopes import scope_of
 from streams.ledger.client import Database
+from streams.ledger.sqlfiles import named_query
 from streams.money import exact, pico
 from streams.report.sums import Sums
 from tests.integration.test_report_figures import EXACT, Door, Row, door, store
@@ -205,7 +206,7 @@ def test_each_call_and_adjustment_counts_in_one_month_whatever_is_closed_and_reo
         over = [one for one in months(now) if one < month_of(now) and one not in world.model.closed]
         if over and world.rng.random() < 0.6:
             month = world.rng.choice(over)
-            done = close_month(door, database, month, by="ada", now=now, audited=False)
+            done = close_month(door, database, month, by="ada", now=now, audited=False, empty=True)
             world.model.close(month)
             assert (done.calls, done.cost) == world.model.sums(month, own=True)
         elif world.model.closed and world.rng.random() < 0.5:
@@ -249,6 +250,19 @@ def test_a_closing_is_refused_while_the_month_runs_and_twice(door: Door, databas
         close_month(door, database, OCTOBER, by="bob", now=now)
 
 
+def test_a_month_without_calls_is_refused_unless_that_is_meant(door: Door, database: Database) -> None:
+    now = datetime(2026, 12, 2, 9, tzinfo=UTC)
+    with pytest.raises(UsageError, match="no calls in October 2026; months with calls: none"):
+        close_month(door, database, OCTOBER, by="ada", now=now)
+    World(database, 1).arrive(datetime(2026, 11, 20, tzinfo=UTC), 5)
+    months = ", ".join(f"{one:%Y-%m}" for one, _ in database.rows(named_query("report_months")))
+    september = date(2026, 9, 1)
+    with pytest.raises(UsageError, match=f"no calls in September 2026; months with calls: {months}. .* --empty"):
+        close_month(door, database, september, by="ada", now=now)
+    assert read_book(door).changes == ()
+    assert close_month(door, database, september, by="ada", now=now, empty=True).calls == 0
+
+
 def test_an_open_gap_is_refused_unless_it_is_accepted(door: Door, database: Database) -> None:
     world = World(database, 1)
     world.arrive(datetime(2026, 10, 20, tzinfo=UTC), 9)
@@ -282,7 +296,7 @@ def test_a_month_is_reopened_with_a_reason_and_before_the_months_after_it_are(do
     with pytest.raises(UsageError, match="October 2026 is not closed"):
         reopen_month(door, database, OCTOBER, by="ada", reason="x", now=now)
     close_month(door, database, OCTOBER, by="ada", now=now)
-    close_month(door, database, november, by="ada", now=now)
+    close_month(door, database, november, by="ada", now=now, empty=True)
     with pytest.raises(UsageError, match="reopening a closed month needs a --reason"):
         reopen_month(door, database, OCTOBER, by="ada", reason="", now=now)
     with pytest.raises(UsageError, match="reopen 2026-11 first"):

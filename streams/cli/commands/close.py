@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option("--list", "listed", is_flag=True, help="All closings and reopenings. Changes nothing.")
 @click.option("--accept-gaps", is_flag=True, help="Close although the log did not give some records of the month.")
+@click.option("--empty", is_flag=True, help="Close although the month has no calls.")
 @click.option("--no-audit", is_flag=True, help="Do not prove first that the ledger adds up.")
 @embedded_option()
 @config_option()
@@ -41,6 +42,7 @@ def command(
     check: bool,
     listed: bool,
     accept_gaps: bool,
+    empty: bool,
     no_audit: bool,
     embedded: Path | None,
     config: Path | None,
@@ -83,7 +85,9 @@ def command(
             with reach(embedded, url) as ledger:
                 ok, said, words = _listed(ledger) if first is None else _checked(ledger, first)
         else:
-            act = Act(first, by or "", reason, reopen=reopen, accept_gaps=accept_gaps, audited=not no_audit)
+            act = Act(
+                first, by or "", reason, reopen=reopen, accept_gaps=accept_gaps, empty=empty, audited=not no_audit
+            )
             ok, said = True, changed(embedded, settings, act, now)
             words = _in_words(said)
         say(one_json(said) if as_json else words)
