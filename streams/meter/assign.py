@@ -68,6 +68,12 @@ class Assignment:
         for topic in (topics.CALLS, topics.USAGE):
             count = await self._retried("count partitions", partial(consumer.partition_count, topic))
             holding.routers[topic] = Router(count)
+        # A static member that comes back gets what it had, also of a topic that was made again with fewer partitions.
+        # Asked for the bounds of one that is gone, the brokers never answer.
+        gone = {tp for tp in calls if tp.partition >= holding.routers[topics.CALLS].partitions}
+        if gone:
+            log.warning("the topic has fewer partitions now", gone=sorted(tp.partition for tp in gone))
+            calls -= gone
         await self._news.begin(consumer)
         bounds = await consumer.log_bounds(calls)
         starts: dict[TP, int] = {}

@@ -293,6 +293,30 @@ def test_each_flush_has_a_token_of_its_own() -> None:
     assert len(set(tokens)) == 5, "the same offsets under another epoch are other rows"
 
 
+def test_a_partition_that_is_gone_keeps_no_other_waiting() -> None:
+    """A static member comes back to what it had, also of a topic that was made again with fewer partitions; where the
+    log of one that is gone ends, brokers never say.
+    """
+    room = Room(partitions=2)
+    asked: list[set[TP]] = []
+    bounds = room.consumer.log_bounds
+
+    async def log_bounds(partitions: set[TP]) -> dict[TP, tuple[int, int]]:
+        asked.append(partitions)
+        return await bounds(partitions)
+
+    cast(Any, room.consumer).log_bounds = log_bounds
+
+    async def main() -> None:
+        assert set(await room.assign(0, 1, 2, 3)) == tps(0, 1)
+        await room.take(batch_of(call("a")))
+        await room.meter.flush()
+
+    run(main)
+    assert asked == [tps(0, 1)]
+    assert room.ledger.outcomes() == {CALL: 1}
+
+
 def test_a_log_that_goes_back_ends_the_worker_before_anything_is_mixed() -> None:
     """The topic was made again under a running worker: Kafka's client begins at its first record, without a word."""
     room = Room()
