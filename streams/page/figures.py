@@ -152,7 +152,7 @@ def _incidents(reader: Reader, since_ms: int) -> list[dict[str, Any]]:
 
 def _budgets(reader: Reader, at_ms: int) -> list[dict[str, Any]]:
     names = (
-        "budget", "value", "period", "hard", "start_ms", "end_ms", "amount_usd", "spent_usd", "forecast_usd",
+        "budget", "value", "period", "hard", "start_ms", "end_ms", "amount_usd", "spent_usd", "forecast_usd", "rough",
         "crossed", "burning",
     )  # fmt: skip
     found = [dict(zip(names, row, strict=True)) for row in _ask(reader, "page_budgets", at=at_ms, limit=BUDGETS)]
@@ -161,7 +161,7 @@ def _budgets(reader: Reader, at_ms: int) -> list[dict[str, Any]]:
             one[name] = None if one[name] is None else _usd(one[name])
         for name in ("start_ms", "end_ms", "crossed"):
             one[name] = int(one[name])
-        one["hard"] = bool(one["hard"])
+        one["hard"], one["rough"] = bool(one["hard"]), bool(one["rough"])
     return found
 
 

@@ -114,6 +114,7 @@ def test_runaways_and_budgets(filled: Database) -> None:
     assert one["first_ms"] == one["opened_ms"] - 4000  # since the first abnormal call, as the page that is sent says
     [budget] = found["budgets"]
     assert (budget["spent_usd"], budget["forecast_usd"], budget["hard"]) == ("420.5", "451.25", True)
+    assert budget["rough"], "a forecast without an interval"
 
 
 def test_an_empty_ledger_is_a_page_too(store: object, database: Database) -> None:

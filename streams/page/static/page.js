@@ -133,7 +133,8 @@ function budgets(board) {
     pace.append(spent, now);
     line.append(make("b", "", one.budget + (one.value ? " " + one.value : "")),
                 make("b", "", usd(one.spent_usd) + " of " + usd(one.amount_usd)));
-    const more = make("p"), forecast = one.forecast_usd === null ? "" : "expected " + usd(one.forecast_usd);
+    const more = make("p"), forecast = one.forecast_usd === null ? "" : "expected " + usd(one.forecast_usd)
+      + (one.rough ? ", from a short past" : "");
     more.append(make("span", "", Math.round(100 * share) + " % spent, " + Math.round(100 * gone) + " % of the " + one.period
                      + " gone" + (one.hard ? ", hard" : "") + (one.burning ? ", burning" : "")), make("span", "", forecast));
     box.append(line, pace, more);
