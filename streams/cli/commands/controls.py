@@ -102,6 +102,7 @@ def set_(
     as_json: bool,
 ) -> None:
     """Set a control; it takes the place of one that is there."""
+    from streams.alert.message import instant
     from streams.cli.output import one_json, result_only
 
     if (action is None) == (throttle is None):
@@ -120,7 +121,10 @@ def set_(
         body["incident_id"] = reason
     with result_only() as say:
         answer = asked_of_worker(embedded, settings_of(config), "PUT", _path(target), body)["control"]
-        say(one_json({"control": answer}) if as_json else f"{answer['id']}: {answer['mode']} {answer['action']}")
+        expires = answer.get("expires_at")
+        until = "until released" if expires is None else f"until {instant(int(expires))[:19].replace('T', ' ')} UTC"
+        said = f"{answer['id']}: {answer['mode']} {answer['action']}, {until}, in routers that ask"
+        say(one_json({"control": answer}) if as_json else said)
 
 
 @command.command("release")
