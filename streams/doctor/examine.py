@@ -80,7 +80,8 @@ def _ledger(
     from streams.cli.reach import reach
 
     try:
+        todo = todo_at(embedded)  # asked before the directory is ours: then we would be who holds it
         with reach(embedded, clickhouse_url) as door:
-            return ledger.look(door, server=server, ends=ends, todo=todo_at(embedded))
+            return ledger.look(door, server=server, ends=ends, todo=todo)
     except SpendstreamError as error:
         return [Finding("database", "fail", str(error), "mend what it says, and look again")]
