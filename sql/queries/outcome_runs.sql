@@ -43,7 +43,6 @@ SELECT
     r.cost_usd + ifNull(a.adjustment_usd, 0) AS cost_usd, r.unpriced - ifNull(a.priced_change, 0) AS unpriced
 FROM
 (
-    -- every expression as in the projection by_run, from which this is read
     SELECT
         c.run_id AS run_id,
         toUnixTimestamp64Milli(min(c.time)) AS began_ms,

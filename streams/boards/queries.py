@@ -48,7 +48,7 @@ READS: Final = {
     "plans": "a row for each plan and period, or for each day and group that used one",
     "closings": "a row for each change of a month",
     "incidents": "a row for each change of a runaway, for each signal, notice or control",
-    "outcomes": "the roll-up by run: rows for each (hour, outcome, run) of the range and a week around; all verdicts",
+    "outcomes": "calls of the range and a week around, twice: for the runs and for their names; all verdicts",
 }
 
 _TEAM = "if(team_id = '', '(none)', team_id)"
