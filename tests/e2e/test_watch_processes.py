@@ -142,25 +142,36 @@ async def until(done: Callable[[], bool | Awaitable[bool]], what: str, seconds: 
 
 
 async def watched(here: Here, calls: int, seconds: float = 120) -> None:
-    """Wait until the ledger has all calls and the watcher has nothing in hand."""
+    """Wait until the ledger has all calls and the watcher has nothing in hand. Fails when nothing moves for `seconds`,
+    with what each worker said last.
+    """
     ledger = here.ledger()
 
-    def all_looked_at() -> bool:
+    def how_far() -> tuple[bool, str]:
         [[count]] = ledger.rows("SELECT count() FROM calls")
-        if count < calls:
-            return False
         heads = {p: (i, o) for p, i, o in ledger.rows(
             "SELECT partition, max(incarnation), max(through) FROM intake GROUP BY partition"
         )}  # fmt: skip
         said = ledger.rows("SELECT argMax(state, version) FROM watch_state WHERE key = 'progress' GROUP BY key")
-        if not said:
-            return False
-        progress = json.loads(said[0][0])
-        return bool(progress["idle"]) and all(
+        progress: dict[str, Any] = json.loads(said[0][0]) if said else {"idle": False, "sources": {}}
+        done = count >= calls and bool(progress["idle"]) and all(
             tuple(progress["sources"].get(str(p), (0, -1))) >= at for p, at in heads.items()
-        )
+        )  # fmt: skip
+        return done, f"{count} of {calls} calls in the ledger, through {heads}, watched {progress}"
 
-    await until(lambda: asyncio.to_thread(all_looked_at), "end of the watch", seconds)
+    seen, moved = "", time.monotonic()
+    while True:
+        done, far = await asyncio.to_thread(how_far)
+        if done:
+            break
+        if far != seen:
+            seen, moved = far, time.monotonic()
+        if time.monotonic() > moved + seconds:
+            tails = "\n".join(
+                f"-- {life} {'is dead' if life.dead else 'lives'}\n{life.tail(40)}" for life in here.lives
+            )
+            pytest.fail(f"nothing moved for {seconds:.0f} s: {far}\n{tails}")
+        await asyncio.sleep(0.1)
     ledger.database.close()
 
 
