@@ -17,6 +17,9 @@ from pydantic_core import CoreSchema
 NO_NUL: Final = r"^[^\x00]*$"
 """NUL is the one character refused in text: C clients and BI tools cut a string there, and two ids would become one."""
 
+ENTRY_NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
+"""What budgets, plans and controls of the operator's files may be called."""
+
 Id = Annotated[str, Field(min_length=1, max_length=128, pattern=NO_NUL)]
 """The id of a call: 128 holds any UUID, ULID or provider id with room for a prefix."""
 

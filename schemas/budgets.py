@@ -37,7 +37,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from schemas.base import NO_NUL
+from schemas.base import ENTRY_NAME, NO_NUL
 from schemas.currency import Currency
 
 DIMENSIONS: Final = ("tenant", "team", "agent", "tier", "model", "key", "run")
@@ -107,7 +107,7 @@ class Burn(_Part):
 class Budget(_Part):
     """One budget, or with `each` one for every value of a field."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=ENTRY_NAME)]
     amount: _Usd
     currency: Currency = "USD"
     period: PeriodName
@@ -137,24 +137,27 @@ class Budget(_Part):
 
     @model_validator(mode="after")
     def _sensible(self) -> Budget:
+        faults = []
         if self.at_limit != "tell" and not self.hard:
-            raise ValueError(f"at_limit = {self.at_limit!r} needs hard = true: a soft budget stops nobody")
+            faults.append(f"at_limit = {self.at_limit!r} needs hard = true: a soft budget stops nobody")
         if self.at_limit != "tell" and self.limited() is None:
-            raise ValueError(
+            faults.append(
                 f"at_limit = {self.at_limit!r} is for agents, keys and runs: say each of one of these, or name them in "
                 "the scope; other budgets can only tell"
             )
         if (self.at_limit == "throttle") != (self.rate_per_minute is not None):
-            raise ValueError('rate_per_minute belongs to at_limit = "throttle", and a throttle needs it')
+            faults.append('rate_per_minute belongs to at_limit = "throttle", and a throttle needs it')
         if self.hard and 100 not in self.thresholds:
-            raise ValueError("a hard budget needs 100 among its thresholds: there its limit is")
+            faults.append("a hard budget needs 100 among its thresholds: there its limit is")
         if self.each is not None and getattr(self.scope, self.each):
-            raise ValueError(f"each = {self.each!r} and a scope of {self.each} names contradict: leave one away")
-        for pair in self.burn or ():
-            if pair.long_hours > LONGEST_HOURS[self.period]:
-                raise ValueError(
-                    f"a burn window of {pair.long_hours} hours is longer than the {self.period} of the budget"
-                )
+            faults.append(f"each = {self.each!r} and a scope of {self.each} names contradict: leave one away")
+        faults += [
+            f"a burn window of {pair.long_hours} hours is longer than the {self.period} of the budget"
+            for pair in self.burn or ()
+            if pair.long_hours > LONGEST_HOURS[self.period]
+        ]
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     def limited(self) -> Literal["agent", "key", "run"] | None:

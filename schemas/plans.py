@@ -43,9 +43,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
-from schemas.base import NO_NUL
+from schemas.base import ENTRY_NAME, NO_NUL
 from schemas.currency import Currency
 
 DIMENSIONS: Final = ("tenant", "provider", "model", "tier", "team", "key", "plan_id")
@@ -133,7 +133,7 @@ class Overage(_Part):
 class Plan(_Part):
     """One plan."""
 
-    name: Annotated[str, Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+    name: Annotated[str, Field(min_length=1, max_length=64, pattern=ENTRY_NAME)]
     kind: Literal["per_token", "flat", "committed"]
     start: date = Field(alias="from")
     end: date | None = Field(default=None, alias="to")
@@ -155,6 +155,14 @@ class Plan(_Part):
             raise ValueError("must be a TOML date without quotes and without a time, as 2026-01-31")
         return value
 
+    @field_validator("end")
+    @classmethod
+    def _after(cls, value: date | None, info: ValidationInfo) -> date | None:
+        start = info.data.get("start")
+        if value is not None and start is not None and value <= start:
+            raise ValueError("`to` must be after `from`")
+        return value
+
     @field_validator("overage", mode="before")
     @classmethod
     def _overage(cls, value: Any) -> Any:
@@ -165,8 +173,6 @@ class Plan(_Part):
     @model_validator(mode="after")
     def _sensible(self) -> Plan:
         faults = []
-        if self.end is not None and self.end <= self.start:
-            faults.append("`to` must be after `from`")
         wanted = {"flat": {"period", "fee"}, "committed": {"period", "commitment"}, "per_token": set[str]()}[self.kind]
         allowed = wanted | ({"capacity", "overage"} if self.kind == "flat" else set())
         for name in ("period", "fee", "commitment", "capacity", "overage"):

@@ -21,12 +21,10 @@ import structlog
 from streams.alert.box import NoticeBox
 from streams.alert.duty import AlertDuty, wall_ms
 from streams.alert.http import IncidentHttp
-from streams.alert.policies import load_policies
 from streams.app import KafkaSender, Room, attach, create_app
 from streams.boards.annotate import AnnotationDuty
 from streams.boards.grafana import Grafana
 from streams.budgets.duty import BudgetDuty
-from streams.budgets.file import load_budgets
 from streams.changes import ChangesDuty, found_in
 from streams.closing.http import ClosingRoutes
 from streams.config import Settings
@@ -43,15 +41,14 @@ from streams.ledger.migrate import migrate
 from streams.ledger.retention import apply_retention
 from streams.ledger.store import LedgerStore
 from streams.meter.agent import Meter, MeterOptions
-from streams.meter.price import Overrides, Pricer, load_overrides
-from streams.meter.tiers import load_tiers
+from streams.meter.price import Pricer
 from streams.metrics import Metrics
+from streams.operator_files import OperatorFiles, read_files
 from streams.outcomes.agent import OutcomeAgent
 from streams.outcomes.store import OutcomeStore
 from streams.outcomes.watch import QualityWatch
 from streams.page import page_routes
 from streams.plans.duty import PlanDuty
-from streams.plans.file import load_plans
 from streams.rating.watch import PriceWatch
 from streams.repair.http import RepairRoutes
 from streams.repair.orders import open_orders
@@ -104,14 +101,11 @@ def windows_kept(settings: Settings) -> dict[str, int]:
     return {"1s": settings.window_seconds, "1m": settings.window_minutes, "1h": settings.window_hours}
 
 
-def overrides_of(settings: Settings) -> Overrides:
-    """The operator's own prices. Raises `SettingsError`."""
-    return load_overrides(settings.prices_file) if settings.prices_file else Overrides()
-
-
-def duties_of(settings: Settings, database: Database, publish: Publish, metrics: Metrics) -> list[Duty]:
+def duties_of(
+    settings: Settings, files: OperatorFiles, database: Database, publish: Publish, metrics: Metrics
+) -> list[Duty]:
     """What one worker of the fleet does every few seconds (`streams.duties`)."""
-    policies = load_policies(settings.policies_file, os.environ)
+    policies = files.policies
     duties: list[Duty] = [
         AlertDuty(
             database,
@@ -121,11 +115,11 @@ def duties_of(settings: Settings, database: Database, publish: Publish, metrics:
             on_outcome=lambda channel, state: metrics.notices.labels(channel, state).inc(),
         ),
         ControlDuty(database, policies.controls, publish, clock=wall_ms),
-        BudgetDuty(database, load_budgets(settings.budgets_file), NoticeBox(database), controls=policies.controls),
+        BudgetDuty(database, files.budgets, NoticeBox(database), controls=policies.controls),
         PriceWatch(database, NoticeBox(database), settings.reported_cost_share),
-        PlanDuty(database, load_plans(settings.plans_file)),
+        PlanDuty(database, files.plans),
         QualityWatch(database),
-        SavingsDuty(database, Pricer.default(overrides_of(settings))),
+        SavingsDuty(database, Pricer.default(files.prices)),
         ChangesDuty(database, found_in(settings), worker_name(settings)),
     ]
     token = settings.grafana_token.get_secret_value()
@@ -155,11 +149,11 @@ class Worker:
         self._fault: BaseException | None = None
         self._over = asyncio.Event()
         self._app = create_app(settings, self.worker_id)
-        overrides = overrides_of(settings)
+        files = read_files(settings, os.environ)
         self.meter = Meter(
             self.store,
-            Pricer.default(overrides),
-            load_tiers(settings.tiers_file),
+            Pricer.default(files.prices),
+            files.tiers,
             KafkaSender(self._app),
             self.metrics,
             meter_options(settings, self.worker_id),
@@ -171,7 +165,7 @@ class Worker:
             windows_kept(settings),
             on_fatal=self._fail,
         )
-        duties = duties_of(settings, database, ControlSender(self._app), self.metrics)
+        duties = duties_of(settings, files, database, ControlSender(self._app), self.metrics)
         self._to_close = [duty for duty in duties if isinstance(duty, AlertDuty)]
         self.duties = Duties(duties, self.metrics, now_ms=duties_clock)
         self.outcomes = OutcomeAgent(
@@ -202,7 +196,7 @@ class Worker:
                 *IncidentHttp(database, KafkaSender(self._app).send).routes(),
                 *ControlHttp(database).routes(),
                 *RepairRoutes(database).routes,
-                *ClosingRoutes(database, load_plans(settings.plans_file)).routes,
+                *ClosingRoutes(database, files.plans).routes,
             ],
             access=access_of(settings, os.environ),
         )

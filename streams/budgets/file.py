@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from schemas.budgets import Budget, BudgetsFile
 from streams.errors import SettingsError
-from streams.operator_file import fault, parse, read_text, same_names
+from streams.operator_file import faults_of, parse, read_text, same_names, sound
 
 
 def parse_budgets(text: str, name: str) -> tuple[Budget, ...]:
@@ -19,7 +19,8 @@ def parse_budgets(text: str, name: str) -> tuple[Budget, ...]:
     try:
         budgets = BudgetsFile.model_validate(data).budget
     except ValidationError as error:
-        faults += [f"{name}: {fault('budget', part, data)}" for part in error.errors(include_url=False)]
+        faults += [f"{name}: {one}" for one in faults_of(error, "budget", BudgetsFile, data)]
+        budgets = tuple(budget for _, budget in sound("budget", Budget, data))
     # Names are compared in what was written, so that they are told beside faults of other fields.
     faults += [f"{name}: {same}" for same in same_names("budget", data)]
     faults += [f"{name}: {other}" for other in _same_subjects(budgets)]

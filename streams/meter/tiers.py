@@ -23,9 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from streams import toml
 from streams.errors import SettingsError
 from streams.meter.price.remember import CAP, Key, Memory
+from streams.operator_file import faults_of, parse, read_text, sound
 
 TIERS: Final = ("unknown", "oss", "mid", "frontier")
 """Names by code."""
@@ -96,20 +96,21 @@ class TierMap:
 
 def parse_tiers(text: str, name: str) -> tuple[TierRule, ...]:
     """Rules from the text of a tier file called `name`. Raises SettingsError with every fault."""
-    try:
-        entries = _File.model_validate(toml.loads(text)).tier
-    except toml.TOMLDecodeError as error:
-        raise SettingsError([f"{name}: is not TOML: {error}"]) from error
-    except ValidationError as error:
-        raise SettingsError([f"{name}: {_where(part['loc'])}: {part['msg']}" for part in error.errors()]) from error
-    seen: dict[tuple[str | None, str], str] = {}
+    data = parse(text, name)
     faults: list[str] = []
+    try:
+        _File.model_validate(data)
+    except ValidationError as error:
+        faults += [f"{name}: {one}" for one in faults_of(error, "tier", _File, data)]
+    seen: dict[tuple[str | None, str], str] = {}
     rules: list[TierRule] = []
-    for entry in entries:
+    for _, entry in sound("tier", _Entry, data):
         provider = None if entry.provider is None else entry.provider.lower()
         for pattern in (model.lower() for model in entry.models):
             if (provider, pattern) in seen:
-                faults.append(f"{name}: {pattern!r} stands twice, as {seen[provider, pattern]} and as {entry.tier}")
+                faults.append(
+                    f"{name}: {pattern!r} stands twice, as {seen[provider, pattern]} and as {entry.tier}: leave one out"
+                )
             seen[provider, pattern] = entry.tier
             rules.append(TierRule(_CODE[entry.tier], provider, re.compile(translate(pattern))))
     if faults:
@@ -121,11 +122,7 @@ def load_tiers(path: Path | None = None) -> TierMap:
     """The shipped tier map, behind the operator's file if there is one. Raises SettingsError."""
     own: tuple[TierRule, ...] = ()
     if path is not None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise SettingsError([f"{path}: cannot be read: {error}"]) from error
-        own = parse_tiers(text, path.name)
+        own = parse_tiers(read_text(path), path.name)
     return TierMap((*own, *shipped_rules()))
 
 
@@ -133,7 +130,3 @@ def load_tiers(path: Path | None = None) -> TierMap:
 def shipped_rules() -> tuple[TierRule, ...]:
     """The rules of tiers.toml."""
     return parse_tiers(files("streams.meter").joinpath("tiers.toml").read_text(encoding="utf-8"), "tiers.toml")
-
-
-def _where(loc: tuple[int | str, ...]) -> str:
-    return " ".join(str(part + 1) if isinstance(part, int) else part for part in loc) or "file"

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from schemas.plans import Plan, PlansFile
 from streams.errors import SettingsError
-from streams.operator_file import fault, parse, read_text, same_names
+from streams.operator_file import faults_of, parse, read_text, same_names, sound
 
 
 def parse_plans(text: str, name: str) -> tuple[Plan, ...]:
@@ -22,7 +22,8 @@ def parse_plans(text: str, name: str) -> tuple[Plan, ...]:
     try:
         plans = PlansFile.model_validate(data).plan
     except ValidationError as error:
-        faults += [f"{name}: {fault('plan', part, data)}" for part in error.errors(include_url=False)]
+        faults += [f"{name}: {one}" for one in faults_of(error, "plan", PlansFile, data)]
+        plans = tuple(plan for _, plan in sound("plan", Plan, data))
     # Names are compared in what was written, so that they are told beside faults of other fields.
     faults += [f"{name}: {same}" for same in same_names("plan", data)]
     faults += [f"{name}: {other}" for other in (*_overlaps(plans), *_holes(plans))]

@@ -177,9 +177,28 @@ output = 1
     places = {fault.split(": ")[1] for fault in caught.value.faults}
     assert places == {
         "price 1.input", "price 1.output", "price 2.model", "price 2.output", "price 2.from", "price 2.surprise",
-        "price 3", "price 4.input", "price 4.from", "price 4.above 1.input_tokens", "price 5",
+        "price 3.to", "price 4.input", "price 4.from", "price 4.above 1.input_tokens", "price 5",
     }  # fmt: skip
     assert all(fault.startswith("prices.toml: ") for fault in caught.value.faults)
+
+
+def test_faults_between_entries_come_with_those_within_others() -> None:
+    """And the same entry says of its dates and of its prices what is wrong."""
+    text = (
+        entry("a", "-1", "from = 2026-02-01\nto = 2026-01-01")
+        + entry("b", "1")
+        + entry("B", "1")
+        + '[[price]]\nmodel = "c"\noff = 15\n'
+    )
+    with pytest.raises(SettingsError) as caught:
+        parse_overrides(text, "prices.toml")
+    assert caught.value.faults == [
+        "prices.toml: price 1.input: Input should be greater than or equal to 0",
+        "prices.toml: price 1.to: `from` must be before `to`",
+        'prices.toml: price 4.off: is per cent of the book\'s price, in quotes, at least 0% and below 100%: as "12.5%"',
+        "prices.toml: price 2 and price 3 both hold for 'b' at the same time: end one with `to` before the other "
+        "begins, or leave one out",
+    ]
 
 
 def test_another_currency_is_told_what_to_do() -> None:

@@ -107,7 +107,7 @@ def test_every_fault_of_a_file_is_reported_at_once(tmp_path: Path) -> None:
     text = '[[tier]]\ntier = "best"\nmodels = ["a"]\n[[tier]]\ntier = "oss"\nmodels = []\nmodel = "b"\n'
     with pytest.raises(SettingsError) as caught:
         parse_tiers(text, "tiers.toml")
-    assert {fault.split(": ")[1] for fault in caught.value.faults} == {"tier 1 tier", "tier 2 models", "tier 2 model"}
+    assert {fault.split(": ")[1] for fault in caught.value.faults} == {"tier 1.tier", "tier 2.models", "tier 2.model"}
     twice = '[[tier]]\ntier = "oss"\nmodels = ["a", "b"]\n[[tier]]\ntier = "mid"\nmodels = ["A", "B"]\n'
     with pytest.raises(SettingsError) as caught:
         parse_tiers(twice, "tiers.toml")

@@ -48,18 +48,18 @@ from itertools import combinations
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from schemas.currency import Currency
-from streams import toml
 from streams.errors import SettingsError
 from streams.meter.price.sheet import Band, Between, Period, Rates, Sheet, While, pico_rate
 from streams.money import PICO
+from streams.operator_file import faults_of, parse, read_text, sound
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=12, allow_inf_nan=False)]
 """USD per million tokens. A million dollars a million tokens is above every price ever asked."""
 
-Share = Annotated[str, Field(pattern=r"^\d{1,2}(\.\d{1,6})?%$")]
+_SHARE = r"[0-9]{1,2}(\.[0-9]{1,6})?%"
 """Per cent, at least 0 and below 100, as `12.5%`."""
 
 _US_PER_HOUR = 3_600_000_000
@@ -106,7 +106,7 @@ class _Entry(_Prices):
     start: datetime | None = Field(default=None, alias="from")
     end: datetime | None = Field(default=None, alias="to")
     above: tuple[_Above, ...] = ()
-    off: Share | None = None
+    off: str | None = None
     per_hour: Usd | None = None
     at_once: int = Field(default=1, ge=1, le=1_000_000, strict=True)
 
@@ -130,6 +130,13 @@ class _Entry(_Prices):
             raise ValueError("`at_once` shares an hour between calls: give `per_hour` too, or leave it out")
         return value
 
+    @field_validator("off", mode="before")
+    @classmethod
+    def _share(cls, value: Any) -> Any:
+        if not isinstance(value, str) or not re.fullmatch(_SHARE, value):
+            raise ValueError('is per cent of the book\'s price, in quotes, at least 0% and below 100%: as "12.5%"')
+        return value
+
     @field_validator("start", "end", mode="before")
     @classmethod
     def _utc(cls, value: Any) -> Any:
@@ -141,16 +148,25 @@ class _Entry(_Prices):
             return datetime(value.year, value.month, value.day, tzinfo=UTC)
         raise ValueError("must be a TOML date (2025-01-01) or a date and time with a zone, without quotes")
 
+    @field_validator("end")
+    @classmethod
+    def _after(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        start = info.data.get("start")
+        if value is not None and start is not None and value <= start:
+            raise ValueError("`from` must be before `to`")
+        return value
+
     @model_validator(mode="after")
     def _sensible(self) -> _Entry:
-        if self.start is not None and self.end is not None and self.start >= self.end:
-            raise ValueError("`from` must be before `to`")
+        faults = []
         starts = [tier.input_tokens for tier in self.above]
         if starts != sorted(set(starts)):
-            raise ValueError("`above` must rise in `input_tokens`, each once")
+            faults.append("`above` must rise in `input_tokens`, each once")
         for name in ("cache_read", "cache_write"):
             if getattr(self, name) is not None and any(getattr(tier, name) is None for tier in self.above):
-                raise ValueError(f"every `above` needs a `{name}`, because the price itself has one")
+                faults.append(f"every `above` needs a `{name}`, because the price itself has one")
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @property
@@ -247,33 +263,29 @@ def parse_overrides(text: str, name: str) -> Overrides:
     The source of its prices is `override:NAME@DIGEST`, the digest being the first 12 hex digits of SHA-256 of the
     text. Raises SettingsError with every fault.
     """
+    data = parse(text, name)
+    faults: list[str] = []
     try:
-        data = toml.loads(text, parse_float=Decimal)
-    except toml.TOMLDecodeError as error:
-        raise SettingsError([f"{name}: is not TOML: {error}"]) from error
-    try:
-        entries = _File.model_validate(data).price
+        _File.model_validate(data)
     except ValidationError as error:
-        raise SettingsError([f"{name}: {_fault(part)}" for part in error.errors()]) from error
-    clashes = [
-        f"{name}: price {first + 1} and price {second + 1} both hold for {entries[first].model!r} at the same time"
-        for first, second in combinations(range(len(entries)), 2)
-        if entries[first].key == entries[second].key and entries[first].meets(entries[second])
+        faults += [f"{name}: {one}" for one in faults_of(error, "price", _File, data)]
+    numbered = sound("price", _Entry, data)
+    faults += [
+        f"{name}: price {first} and price {second} both hold for {one.model!r} at the same time: end one with `to` "
+        "before the other begins, or leave one out"
+        for (first, one), (second, other) in combinations(numbered, 2)
+        if one.key == other.key and one.meets(other)
     ]
-    if clashes:
-        raise SettingsError(clashes)
+    if faults:
+        raise SettingsError(faults)
     source = f"override:{name}@{hashlib.sha256(text.encode()).hexdigest()[:12]}"
-    ranked = sorted(enumerate(entries, 1), key=lambda numbered: _rank(numbered[1]))
+    ranked = sorted(numbered, key=lambda one: _rank(one[1]))
     return Overrides(tuple(_override(number, entry, source) for number, entry in ranked), source)
 
 
 def load_overrides(path: Path) -> Overrides:
     """Overrides from a file, named by its file name. Raises SettingsError when it cannot be read or is wrong."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError([f"{path}: cannot be read: {error}"]) from error
-    return parse_overrides(text, path.name)
+    return parse_overrides(read_text(path), path.name)
 
 
 def _rank(entry: _Entry) -> tuple[bool, bool, int]:
@@ -291,13 +303,6 @@ def _override(number: int, entry: _Entry, source: str) -> _Override:
     ref = f"{provider or '*'}/{model}" + (f" {entry.off} off" if entry.off else "")
     kept = 1 - Fraction(entry.off.removesuffix("%")) / 100 if entry.off else None
     return _Override(number, provider, re.compile(translate(model)), Period(entry.rule, bands, source, ref), kept)
-
-
-def _fault(error: Any) -> str:
-    where = ""
-    for part in error["loc"]:
-        where += f" {part + 1}" if isinstance(part, int) else f".{part}" if where else str(part)
-    return f"{where or 'file'}: {error['msg'].removeprefix('Value error, ')}"
 
 
 def _ms(moment: datetime | None) -> int | None:

@@ -87,7 +87,7 @@ def test_a_good_file() -> None:
         ('scope = { team = "" }', "at least 1 character"),
         ("scope = { team = [] }", "an empty list holds for no call"),
         ('scope = { tier = "premium" }', "'oss', 'mid', 'frontier' or 'unknown'"),
-        ('scope = { teams = "search" }', "Extra inputs are not permitted"),
+        ('scope = { teams = "search" }', "scope.teams: there is no such key; did you mean 'team'?"),
         ('each = "user"', "'tenant', 'team'"),
         ('each = "team"\nscope = { team = "search" }', "contradict"),
         ("thresholds = []", "one at least"),
@@ -104,7 +104,7 @@ def test_a_good_file() -> None:
         ("burn = [{ long_hours = 1, short_hours = 1, rate = 2 }]", "must be less than long_hours"),
         ("burn = [{ long_hours = 48, short_hours = 1, rate = 2 }]", "longer than the day"),
         ("burn = [{ long_hours = 6, short_hours = 1, rate = 1 }]", "greater than 1"),
-        ('name = "a b"', "pattern"),
+        ('name = "a b"', "make a name"),
         ('name = "a b', "not TOML"),
     ],
 )
@@ -136,6 +136,19 @@ def test_two_budgets_of_the_same_calls_contradict() -> None:
     for apart in ('period = "week"', "hard = true", 'each = "run"'):
         other = one(f'name = "b"\n{apart}\nscope = {{ team = ["y", "x"] }}')
         assert len(parse_budgets(one_way + other, "b.toml")) == 2
+
+
+def test_a_contradiction_is_told_beside_faults_of_other_budgets() -> None:
+    found = faults(one('name = "a"') + one('name = "b"') + one('name = "c"\namount = -1'))
+    assert len(found) == 2
+    assert found[0].startswith("b.toml: budget 3 (c).amount")
+    assert "'a' and 'b' are two soft budgets of a day" in found[1]
+
+
+def test_all_that_contradicts_in_one_budget_is_told() -> None:
+    [fault] = faults(one('hard = true\nat_limit = "throttle"\nthresholds = [50]\nscope = { team = "a" }'))
+    for words in ("agents, keys and runs", "rate_per_minute belongs to", "needs 100 among its thresholds"):
+        assert words in fault
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -121,3 +121,39 @@ def test_overlaps_and_holes(first: str, second: str, message: str | None) -> Non
     else:
         (fault,) = faults(text)
         assert message in fault
+
+
+def test_faults_between_plans_come_with_those_within_others() -> None:
+    text = (
+        entry("bad", FLAT.replace("10", "-1") + "to = 2025-01-01")
+        + entry("slip", FLAT + 'scope = { teem = "a" }')
+        + entry("one", FLAT + OPENAI)
+        + entry("two", FLAT + OPENAI)
+        + entry("early", FLAT + 'to = 2026-02-01\nscope = { provider = "anthropic" }')
+        + entry("late", FLAT + 'scope = { provider = "anthropic" }', start="2026-03-01")
+    )
+    assert faults(text) == [
+        "plans.toml: plan 1 (bad).to: `to` must be after `from`",
+        "plans.toml: plan 1 (bad).fee: Input should be greater than or equal to 0",
+        "plans.toml: plan 2 (slip).scope.teem: there is no such key; did you mean 'team'?",
+        "plans.toml: 'one' and 'two' are for the same calls at the same time: end one with `to` before the other "
+        "begins",
+        "plans.toml: from 2026-02-01 to 2026-03-01 neither 'early' nor 'late' holds: move one of these days, or say "
+        "what holds meanwhile by a plan of kind per_token",
+    ]
+
+
+def test_slips_of_the_hand_say_how_to_mend_them(tmp_path: Path) -> None:
+    assert faults('[plan]\nname = "a"') == ["plans.toml: plan: each entry begins with [[plan]], in two brackets"]
+    [fault] = faults(entry("a b", 'kind = "per_token"'))
+    assert fault == (
+        "plans.toml: plan 1 (a b).name: only letters, digits, '.', '_' and '-' make a name, a letter or a digit first"
+    )
+    [fault] = faults(entry("a", 'kind = "per_token"\nzzz = 1'))
+    assert fault == "plans.toml: plan 1 (a).zzz: there is no such key; leave it out"
+    good = entry("a", 'kind = "per_token"')
+    (tmp_path / "bom.toml").write_text(good, "utf-8-sig")
+    assert [plan.name for plan in load_plans(tmp_path / "bom.toml")] == ["a"]
+    (tmp_path / "wide.toml").write_text(good, "utf-16")
+    with pytest.raises(SettingsError, match="byte 0 is not UTF-8; save it as UTF-8"):
+        load_plans(tmp_path / "wide.toml")
