@@ -122,6 +122,8 @@ class Watcher:
                 log.warning("watch lost", partition=tp.partition, why=str(error))
             except Exception as error:
                 self._stop(seat, error)
+            finally:
+                seat.end()
 
     async def run(self, events: AsyncIterable[EventT[Any]]) -> None:
         """The agent's body."""
@@ -188,7 +190,7 @@ class Watcher:
         self._drop(seat)
 
     def _drop(self, seat: Seat) -> None:
-        seat.ready.set()  # whoever waits for it goes on without
+        seat.end()
         if self.seats.get(seat.partition) is seat:
             del self.seats[seat.partition]
 
@@ -199,4 +201,6 @@ class Watcher:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+        for seat in self.seats.values():
+            seat.end()
         self.seats = {}

@@ -26,9 +26,11 @@ class Seat(Beginning):
     """See the module."""
 
     async def take(self, batch: RecordBatch) -> None:
-        """Take records of the topic; returns when what came of them is written."""
+        """Take records of the topic; returns when what came of them is written. Takes nothing when the seat is over."""
         await self.ready.wait()
         async with self._lock:
+            if self.over:
+                return
             for record in batch.records:
                 try:
                     steps = decode_steps(record.value)
@@ -57,7 +59,7 @@ class Seat(Beginning):
 
     async def turn(self) -> None:
         """What time alone brings: calls whose turn has come, quiet periods, running totals, checkpoints."""
-        if not self.ready.is_set() or self._lock.locked():
+        if not self.ready.is_set() or self.over or self._lock.locked():
             return
         async with self._lock:
             if self.caught_up:
@@ -79,10 +81,17 @@ class Seat(Beginning):
 
     async def leave(self) -> None:
         """Write a last checkpoint, so that the next owner need not fold anything twice."""
-        if not self.ready.is_set():
+        if not self.ready.is_set() or self.over:
             return
         async with self._lock:
             await self._write_out()
             await self._update()
             if self._changed:
                 await self._checkpoint()
+
+    def end(self) -> None:
+        """Another owner goes on, or nobody. Whoever waits for the past to be folded waits no longer: one body takes the
+        records of all seats, and would wait for ever for one that is gone.
+        """
+        self.over = True
+        self.ready.set()

@@ -75,7 +75,9 @@ class Writing:
             range(sources), now_ms(), disorder_ms=self.watch.detector.config.disorder_ms, absent_ms=options.absent_ms
         )
         self.ready = asyncio.Event()
-        """The past is folded; what the topic brings may be taken."""
+        """The past is folded and what the topic brings may be taken; or the seat is over."""
+        self.over = False
+        """Given up, or at a fault: nothing is taken any more."""
         self.caught_up = False
         """The last record taken was the last of the topic."""
         self._lock = asyncio.Lock()
