@@ -2,8 +2,9 @@
 
 The ledger has one cost a call. Prices of a group's time, times its tokens, must give the group's cost: to the last
 digit when the rates are whole units of 1e-12 USD a token, within half a unit a call when they are finer, because each
-call was rounded once (the difference then lies in the dearest class). If they do not, the call was priced by another
-book or file than we have now, and its cost stays in one row for all of its tokens.
+call was rounded once (the difference then lies in the dearest class). The prices are those of the source that the call
+names: the operator's, or the book's alone. If they do not, the call was priced by another book or file than is here, and
+its cost stays in one row for all of its tokens.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from fractions import Fraction
 import numpy as np
 
 from streams.export.groups import Group
+from streams.meter.price.overrides import OWN
 from streams.meter.price.sheet import Band, Rates, Sheet
 
 TOKENS, REQUESTS, SECONDS = "Tokens", "Requests", "Seconds"
@@ -52,18 +54,26 @@ def split(group: Group, own: Sheet, book: Sheet) -> list[Charge]:
     """
     if group.unpriced == group.calls:
         return _unpriced(group)
-    band = None if group.unpriced else _band(own, group)
-    parts = [] if band is None else _parts(group, band.rates, band.above)
-    exact = sum(((part.price or 0) * part.quantity for part in parts), Fraction(0))
-    whole = all(part.price and part.price.denominator == 1 and part.meter != DURATION for part in parts if part.price)
-    slack = Fraction(0) if whole else Fraction(group.calls, 2)
-    if band is None or abs(group.cost - exact) > slack:
+    parts = _that_gave_it(group, own if group.source.startswith(OWN) else book)
+    if not parts:
         tokens = group.uncached + group.cache_read + group.cache_write + group.output
         return [Charge(WHOLE, TOKENS, Fraction(tokens), None, group.cost, None, group.cost)]
     rest = group.cost - sum(part.cost for part in parts)
     dearest = max(range(len(parts)), key=lambda at: parts[at].cost)
     parts[dearest] = replace(parts[dearest], cost=parts[dearest].cost + rest)
     return _listed(parts, group, book)
+
+
+def _that_gave_it(group: Group, sheet: Sheet) -> list[Charge]:
+    """The group's classes at the prices of `sheet`; none when these are not what its calls were priced by."""
+    band = None if group.unpriced else _band(sheet, group)
+    if band is None:
+        return []
+    parts = _parts(group, band.rates, band.above)
+    exact = sum(((part.price or 0) * part.quantity for part in parts), Fraction(0))
+    whole = all(part.price.denominator == 1 and part.meter != DURATION for part in parts if part.price)
+    slack = Fraction(0) if whole else Fraction(group.calls, 2)
+    return parts if abs(group.cost - exact) <= slack else []
 
 
 def _parts(group: Group, rates: Rates, above: int) -> list[Charge]:

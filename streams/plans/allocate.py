@@ -83,7 +83,7 @@ class TierFigures:
     list_pico: int
     cost_pico: int
     break_even: int | None
-    """Units a period at which the tier's own calls would cost the whole fee by list price; None: not to be said."""
+    """Units in the stretch at which the tier's own calls would cost the fee by list price; None: not to be said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +111,8 @@ class Statement:
     tokens: int
     unpriced_calls: int
     break_even: int | None
-    """Units a period at which the present mix would cost the fee by list price; None where nothing tells."""
+    """Units in the stretch, as `capacity` is, at which the present mix would cost the fee by list price; None where
+    nothing tells."""
     lines: tuple[Line, ...] = ()
     tiers: tuple[TierFigures, ...] = ()
     burn_down: tuple[tuple[date, int], ...] = field(default=())
@@ -191,7 +192,6 @@ def _flat(plan: Plan, stretch: Stretch, uses: Sequence[Use]) -> Statement:
         idle=idle if capacity is not None else Fraction(0),
         idle_pico=idle_pico,
         overage_pico=sum(line.cost_pico for line in lines if line.kind == "overage"),
-        whole_fee=_pico(plan.fee),
     )
 
 
@@ -223,7 +223,6 @@ def _committed(plan: Plan, stretch: Stretch, uses: Sequence[Use]) -> Statement:
         idle=Fraction(missing),
         idle_pico=missing,
         overage_pico=over,
-        whole_fee=_pico(plan.commitment),
     )
 
 
@@ -242,7 +241,6 @@ def _statement(
     idle: Fraction = Fraction(0),
     idle_pico: int = 0,
     overage_pico: int = 0,
-    whole_fee: Fraction | None = None,
     total_pico: int | None = None,
 ) -> Statement:
     ordered = tuple(sorted(lines, key=lambda line: (line.day, line.kind, _key(line.who))))
@@ -263,14 +261,14 @@ def _statement(
         calls=sum(use.calls for use in uses),
         tokens=sum(use.tokens for use in uses),
         unpriced_calls=sum(use.unpriced_calls for use in uses),
-        break_even=None if whole_fee is None else _break_even(whole_fee, uses, unit),
+        break_even=None if kind == "per_token" else _break_even(fee_pico, uses, unit),
         lines=ordered,
-        tiers=tuple(_tiers(ordered, uses, unit, whole_fee)),
+        tiers=tuple(_tiers(ordered, uses, unit, None if kind == "per_token" else fee_pico)),
         burn_down=_burn_down(uses, unit, kind, used),
     )
 
 
-def _tiers(lines: Sequence[Line], uses: Sequence[Use], unit: Unit, whole_fee: Fraction | None) -> Iterable[TierFigures]:
+def _tiers(lines: Sequence[Line], uses: Sequence[Use], unit: Unit, fee_pico: int | None) -> Iterable[TierFigures]:
     cost: dict[str, int] = defaultdict(int)
     for line in lines:
         if line.kind != "idle":
@@ -285,18 +283,17 @@ def _tiers(lines: Sequence[Line], uses: Sequence[Use], unit: Unit, whole_fee: Fr
             sum(use.tokens for use in own),
             sum(use.list_pico for use in own),
             cost[tier],
-            None if whole_fee is None else _break_even(whole_fee, own, unit),
+            None if fee_pico is None else _break_even(fee_pico, own, unit),
         )
 
 
-def _break_even(whole_fee: Fraction, uses: Sequence[Use], unit: Unit) -> int | None:
-    """Units of this mix whose list price reaches the fee of a whole period; None when nothing of it has a price."""
+def _break_even(fee_pico: int, uses: Sequence[Use], unit: Unit) -> int | None:
+    """Units of this mix whose list price reaches the fee; None when nothing of it has a price."""
     list_pico = sum(use.list_pico for use in uses)
     priced = sum(_units(use, unit) - (use.unpriced_tokens if unit == "tokens" else use.unpriced_calls) for use in uses)
     if list_pico <= 0 or priced <= 0:
         return None
-    exact = whole_fee * priced / list_pico
-    return -(-exact.numerator // exact.denominator)
+    return -(-fee_pico * priced // list_pico)
 
 
 def _burn_down(uses: Sequence[Use], unit: Unit, kind: str, most: int) -> tuple[tuple[date, int], ...]:

@@ -158,7 +158,8 @@ def _break_even(own: Sequence[Statement]) -> list[str]:
     reach = ""
     if last.capacity is not None and last.break_even is not None and last.break_even > last.capacity:
         reach = ", more than the capacity"
-    lines = [f"  break-even at {short(last.break_even or 0)} {last.unit} a period of the present mix{reach}"]
+    when = "a period of the present mix" if last.stretch.share == 1 else "of the present mix in the part of the period"
+    lines = [f"  break-even at {short(last.break_even or 0)} {last.unit} {when}{reach}"]
     tiers = [f"{tier.tier} {short(tier.break_even)}" for tier in last.tiers if tier.break_even is not None]
     if len(tiers) > 1:
         lines.append(f"    of one tier alone: {', '.join(tiers)}")

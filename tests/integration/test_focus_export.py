@@ -281,6 +281,21 @@ def test_prices_that_are_not_at_hand_leave_the_cost_whole(ledger: Ledger, door: 
     assert tokens == sum(one["input_tokens"] + one["output_tokens"] for one in mine)
 
 
+def test_what_the_book_alone_priced_is_split_when_the_file_says_otherwise_now(
+    store: LedgerStore, database: Database, overrides: Overrides, door: Door
+) -> None:
+    """A rate that was negotiated later, without a rating: the calls paid the list price, class by class."""
+    ledger = Ledger(store, Steps(pricer=Pricer.default()), database)
+    ledger.write(made_up(random.Random(8), START, 31, 300, "a"), START + timedelta(days=32))
+    made = export_month(door, Pricer.default(overrides), Account(OCTOBER))
+    assert made.whole_cost == 0
+    assert costs(made.rows) == in_ledger(door, IN_OCTOBER)
+    mine = [row for row in made.rows if row["ResourceId"] == "gpt-4o"]
+    assert {row["SkuMeter"] for row in mine} >= {"Input tokens", "Cached input tokens", "Output tokens"}
+    assert all(row["ContractedUnitPrice"] == row["ListUnitPrice"] for row in mine)
+    assert costs(mine) == costs(mine, "ListCost") == in_ledger(door, f"{IN_OCTOBER} AND request_model = 'gpt-4o'") > 0
+
+
 def test_tags_that_are_asked_for_divide_the_rows_and_lose_nothing(ledger: Ledger, door: Door) -> None:
     ledger.write(made_up(random.Random(5), START, 31, 200, "a"), START + timedelta(days=32))
     made = export_month(door, ledger.steps.pricer, Account(OCTOBER), ["env"])

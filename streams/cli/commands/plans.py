@@ -96,7 +96,7 @@ def show(
       plan (null: calls without one) kind from to unit        unit of capacity, used, idle, beyond
       fee_usd capacity used utilisation idle idle_usd beyond overage_usd total_usd list_usd pays_off
       calls tokens unpriced_calls
-      break_even                    units a period at which the present mix costs the fee by list price
+      break_even                    units in that time at which the present mix costs the fee by list price
       tiers                         tier calls tokens cost_usd list_usd break_even
       teams                         team calls tokens cost_usd; with idle_usd they add up to total_usd
       burn_down                     day, used by its end

@@ -46,7 +46,7 @@ from fnmatch import translate
 from fractions import Fraction
 from itertools import combinations
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -58,6 +58,9 @@ from streams.operator_file import faults_of, parse, read_text, sound
 
 Usd = Annotated[Decimal, Field(ge=0, le=1_000_000, max_digits=24, decimal_places=12, allow_inf_nan=False)]
 """USD per million tokens. A million dollars a million tokens is above every price ever asked."""
+
+OWN: Final = "override:"
+"""How the source of every price of the operator's begins."""
 
 _SHARE = r"[0-9]{1,2}(\.[0-9]{1,6})?%"
 """Per cent, at least 0 and below 100, as `12.5%`."""
@@ -278,7 +281,7 @@ def parse_overrides(text: str, name: str) -> Overrides:
     ]
     if faults:
         raise SettingsError(faults)
-    source = f"override:{name}@{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+    source = f"{OWN}{name}@{hashlib.sha256(text.encode()).hexdigest()[:12]}"
     ranked = sorted(numbered, key=lambda one: _rank(one[1]))
     return Overrides(tuple(_override(number, entry, source) for number, entry in ranked), source)
 
