@@ -3,8 +3,8 @@
 The ledger has one cost a call. Prices of a group's time, times its tokens, must give the group's cost: to the last
 digit when the rates are whole units of 1e-12 USD a token, within half a unit a call when they are finer, because each
 call was rounded once (the difference then lies in the dearest class). The prices are those of the source that the call
-names: the operator's, or the book's alone. If they do not, the call was priced by another book or file than is here, and
-its cost stays in one row for all of its tokens.
+names: the operator's, or the book's alone. If they do not, the call was priced by another book or file than is here,
+and its cost stays in one row for all of its tokens.
 """
 
 from __future__ import annotations
