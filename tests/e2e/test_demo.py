@@ -96,7 +96,7 @@ def test_what_the_flat_plan_came_to_is_what_the_ledger_says(tmp_path: Path) -> N
     assert {one["budget"] for one in shown["budgets"]} == {
         "company-day", "payments-day", "platform-day", "research-day", "frontier-month",
     }  # fmt: skip
-    assert shown["first_figure_seconds"] < 10
+    assert 0 < shown["first_figure_seconds"] < 60
 
 
 def test_what_the_company_pays_by_is_kept_in_the_directory(directory: Path, tmp_path: Path) -> None:

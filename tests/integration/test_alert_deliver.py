@@ -33,7 +33,7 @@ ONE_HOOK = """
 type = "webhook"
 url = "env:HOOK"
 secret = "env:SECRET"
-timeout_seconds = 0.5
+timeout_seconds = 2
 [[route]]
 channels = ["hook"]
 """
@@ -263,7 +263,7 @@ def test_a_fault_of_the_ledger_before_the_send_is_tried_again_by_the_same_proces
 
 
 def test_a_channel_that_hangs_keeps_no_other_waiting(store: LedgerStore) -> None:
-    text = ONE_HOOK.replace("timeout_seconds = 0.5", "timeout_seconds = 30").replace(
+    text = ONE_HOOK.replace("timeout_seconds = 2", "timeout_seconds = 30").replace(
         '[[route]]\nchannels = ["hook"]',
         '[channel.other]\ntype = "webhook"\nurl = "env:OTHER"\nsecret = "env:SECRET"\n'
         '[[route]]\nkinds = ["loop"]\nchannels = ["hook"]\n[[route]]\nchannels = ["other"]',
