@@ -14,7 +14,8 @@ Contract
     - Seek and revoke forget what was delivered; settling a forgotten message does nothing.
     - Where consumption starts is asked of `app.positions` (the ledger knows better than the group's committed
       offsets), for each topic that it takes care of.
-    - Before partitions go away, `app.before_revoke` may flush what it holds.
+    - Before partitions go away, `app.before_revoke` may flush what it holds. A takeover that is under way is broken off
+      first and has ended by then: what it does never comes after what the next owner does.
 Limits: not for `processing_guarantee="exactly_once"` and not for Faust tables (neither is used here).
 """
 
@@ -163,6 +164,11 @@ class Consumer(driver.Consumer):
         self._fetching = asyncio.Lock()
         """Held while a fetch is out. A fetch that began before a rebalance may return up to a second after it: records
         that `read_one` asked for, or that were read before the seek. `perform_seek` waits for it."""
+        self._taking: asyncio.Task[Mapping[TP, int]] | None = None
+        """The takeover that is under way. Faust begins a rebalance beside it, and cancels it only with the next
+        assignment: by then another worker may have taken its partitions over."""
+        self._revoked = False
+        """Between a revocation and the next assignment: nothing is taken over any more."""
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -288,18 +294,21 @@ class Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Go where the ledger says, else where the group committed. Runs once before an assignment's first fetch."""
         async with self._fetching:
-            await self._perform_seek()
+            taken = not self._revoked and await self._perform_seek()
+        if not taken:
+            # Faust would let records flow now. It cancels this when the next assignment comes.
+            await asyncio.get_running_loop().create_future()
 
-    async def _perform_seek(self) -> None:
+    async def _perform_seek(self) -> bool:
+        """False where the partitions went before they were taken over."""
         assignment = {TP(tp.topic, tp.partition) for tp in self.assignment()}
         for tp in assignment:
             self._forget(tp)
         committed = {TP(tp.topic, tp.partition): offset for tp, offset in (await self.seek_to_committed()).items()}
         group = {tp: (offset if offset is not None and offset >= 0 else None) for tp, offset in committed.items()}
-        # Faust gives up waiting for this after its request timeout and would let records flow from anywhere: end the
-        # process before that, and begin again.
-        async with asyncio.timeout(self.app.conf.broker_request_timeout * 0.8):
-            starts = dict(await self._positions().on_assigned({tp: group.get(tp) for tp in assignment}, self))
+        starts = await self._take_over({tp: group.get(tp) for tp in assignment})
+        if starts is None:
+            return False
         if starts:
             await self._thread.seek_wait(starts)
             # What lies before is in the ledger and its usage is said: said once more at every start otherwise. In a new
@@ -314,16 +323,41 @@ class Consumer(driver.Consumer):
             self._read_offset[tp] = None
             if start is not None:
                 self._next_offset[tp] = start
+        return True
+
+    async def _take_over(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int] | None:
+        """Where to start; None where the partitions went before they were taken over."""
+        taking = self._taking = asyncio.ensure_future(self._ask_positions(committed))
+        try:
+            # Faust gives up waiting for this after its request timeout and would let records flow from anywhere: end
+            # the process before that, and begin again.
+            async with asyncio.timeout(self.app.conf.broker_request_timeout * 0.8):
+                await asyncio.wait({taking})
+        finally:
+            # Cancelled from outside (the next assignment, the end of the worker): not before the takeover has ended.
+            while not taking.done():
+                taking.cancel()
+                await asyncio.wait({taking})
+            self._taking = None
+        return None if taking.cancelled() else taking.result()
+
+    async def _ask_positions(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int]:
+        return dict(await self._positions().on_assigned(committed, self))
 
     async def on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
         """Also tells who got nothing to read: Faust does not seek then, and a worker in reserve is a ready one."""
+        self._revoked = False
         await super().on_partitions_assigned(assigned, generation_id)
         if not assigned:
             await self._positions().on_assigned({}, self)
 
     async def on_partitions_revoked(self, revoked: set[TP]) -> None:
-        """Flush first, then let Faust stop the flow, commit and hand over."""
+        """End a takeover, flush, then let Faust stop the flow, commit and hand over."""
         partitions = {TP(tp.topic, tp.partition) for tp in revoked}
+        self._revoked = True
+        if self._taking is not None:
+            self._taking.cancel()
+            await asyncio.wait({self._taking}, timeout=self.app.conf.broker_session_timeout / 4)
         await self._positions().before_revoke(partitions)
         await self.commit()
         await super().on_partitions_revoked(revoked)

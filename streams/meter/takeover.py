@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from faust.types import TP
 
+from streams.in_full import in_full
 from streams.ledger.store import LedgerStore, Position
 from streams.meter.decode import decode
 from streams.meter.dedupe import IdentityWindow, identities
@@ -68,7 +69,7 @@ async def take_over(
     Raises `Unavailable` while the ledger cannot be asked.
     """
     partition = tp.partition
-    epoch = await asyncio.to_thread(store.fence, partition, worker)
+    epoch = await in_full(store.fence, partition, worker)
     await asyncio.to_thread(store.wait_for_inserts)
     position = await asyncio.to_thread(store.position, partition)
 

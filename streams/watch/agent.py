@@ -11,7 +11,6 @@ ledger, and the next start goes on from the checkpoint. What may pass by itself 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterable, Callable, Mapping
 from functools import partial
@@ -23,6 +22,7 @@ from faust.types import TP, EventT
 from streams import topics
 from streams.duties import Duties
 from streams.errors import Fenced
+from streams.in_full import in_full
 from streams.ledger.store import LedgerStore
 from streams.meter.outgoing import Sender
 from streams.metrics import Metrics
@@ -150,14 +150,17 @@ class Watcher:
         assert self._options is not None
         worker = self._options.worker
 
-        def take() -> tuple[int, Saved | None, dict[int, tuple[int, int]]]:
-            epoch = self._store.epochs.fence(partition, worker)
+        def rest() -> tuple[Saved | None, dict[int, tuple[int, int]]]:
             self._ledger.wait_for_inserts()
             position = self._store.states.read_rest(partition, only="position").get("position")
             # Before the meter of this worker reads on: what is in the ledger by now is the past.
-            return epoch, None if position is None else saved_of(position), self._store.past.positions()
+            return None if position is None else saved_of(position), self._store.past.positions()
 
-        epoch, saved, positions = await self._retried("take over the watch", lambda: asyncio.to_thread(take))
+        async def take() -> tuple[int, Saved | None, dict[int, tuple[int, int]]]:
+            epoch = await in_full(self._store.epochs.fence, partition, worker)
+            return epoch, *await asyncio.to_thread(rest)
+
+        epoch, saved, positions = await self._retried("take over the watch", take)
         seat = Seat(
             partition, epoch, sources, self._store, self._sender, self._metrics, self._options, self._retried,
             self._now_ms, partial(self._duties.wake, ALERTS),
@@ -199,8 +202,7 @@ class Watcher:
         resuming, self._resuming = self._resuming, []
         for task in resuming:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*resuming, return_exceptions=True)
         for seat in self.seats.values():
             seat.end()
         self.seats = {}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, cast
@@ -18,6 +19,7 @@ from hypothesis import strategies as st
 
 from streams import topics
 from streams.errors import SpendstreamError
+from streams.in_full import in_full
 from streams.transport import Consumer, RecordBatch
 from tests.fakes import record
 
@@ -63,6 +65,7 @@ def consumer() -> Any:
     one.journal = journal
     one._delivered, one._by_identity, one._next_offset, one._owed = {}, {}, {}, {}
     one._fetching = asyncio.Lock()
+    one._taking, one._revoked = None, False
     one._unacked_messages = set()
     one._committed_offset, one._read_offset = {}, {}
     one._buffered_partitions = set()
@@ -77,7 +80,7 @@ def consumer() -> Any:
         consumer_generation_id=1,
         monitor=SimpleNamespace(track_tp_end_offset=lambda tp, offset: None),
         positions=Positions(journal),
-        conf=SimpleNamespace(broker_request_timeout=90.0),
+        conf=SimpleNamespace(broker_request_timeout=90.0, broker_session_timeout=40.0),
     )
     one.app.topics = SimpleNamespace(acks_enabled_for=lambda topic: True)
     return one
@@ -397,3 +400,86 @@ def test_revoke_flushes_first_and_forgets_last(monkeypatch: pytest.MonkeyPatch) 
     assert committed == [{CALLS0: 1}]
     assert one.journal == [("faust", {CALLS0})]
     assert one._delivered == {}
+
+
+def test_a_takeover_ends_before_its_partitions_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else its fence could come after the next owner's, and nobody would have the partition."""
+
+    async def nothing(*_: Any) -> bool:
+        return True
+
+    monkeypatch.setattr(Consumer.__mro__[1], "on_partitions_revoked", nothing, raising=False)
+    monkeypatch.setattr(Consumer.__mro__[1], "on_partitions_assigned", nothing, raising=False)
+
+    async def main() -> None:
+        one = consumer()
+        one.commit = nothing
+        under_way, may_end = asyncio.Event(), threading.Event()
+
+        def fence() -> None:
+            one.app.loop.call_soon_threadsafe(under_way.set)
+            assert may_end.wait(30)
+            one.journal.append(("fenced",))
+
+        async def on_assigned(*_: Any) -> dict[TP, int]:
+            await in_full(fence)
+            one.journal.append(("went on",))
+            return {CALLS0: 40}
+
+        one.app.loop = asyncio.get_running_loop()
+        ready, one.app.positions.on_assigned = one.app.positions.on_assigned, on_assigned
+        seek = asyncio.create_task(one.perform_seek())
+        await under_way.wait()
+        revoke = asyncio.create_task(one.on_partitions_revoked({CALLS0}))
+        await asyncio.sleep(0.02)
+        assert ("revoke", {CALLS0}) not in one.journal, "the next owner could fence now"
+        may_end.set()
+        await revoke
+        assert one.journal == [("seek to committed",), ("fenced",), ("revoke", {CALLS0})]
+        assert not seek.done(), "no record may flow before the next assignment"
+
+        late = asyncio.create_task(one.perform_seek())
+        await asyncio.sleep(0.02)
+        assert len(one.journal) == 3, "what is revoked is not taken over"
+
+        one.app.positions.on_assigned = ready
+        await one.on_partitions_assigned({CALLS0}, 2)
+        await one.perform_seek()
+        assert ("seek", {CALLS0: 40}) in one.journal
+        for old in (seek, late):
+            old.cancel()
+        await asyncio.gather(seek, late, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_the_next_takeover_waits_for_one_that_was_cancelled() -> None:
+    """Faust cancels a seek when another assignment comes, and begins the next at once."""
+
+    async def main() -> None:
+        one = consumer()
+        loop, began, may_end = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+
+        def fence() -> None:
+            loop.call_soon_threadsafe(began.set)
+            assert may_end.wait(30)
+            one.journal.append(("fenced",))
+
+        async def on_assigned(*_: Any) -> dict[TP, int]:
+            await in_full(fence)
+            return {}
+
+        ready, one.app.positions.on_assigned = one.app.positions.on_assigned, on_assigned
+        first = asyncio.create_task(one.perform_seek())
+        await began.wait()
+        first.cancel()
+        one.app.positions.on_assigned = ready
+        second = asyncio.create_task(one.perform_seek())
+        await asyncio.sleep(0.02)
+        assert one.journal == [("seek to committed",)]
+        may_end.set()
+        await second
+        assert first.cancelled()
+        assert [step[0] for step in one.journal[:4]] == ["seek to committed", "fenced", "seek to committed", "assigned"]
+
+    asyncio.run(main())
