@@ -1,4 +1,4 @@
-"""Structured logs on standard error: JSON lines, or coloured text on a terminal."""
+"""Structured logs on standard error: JSON lines, or text on a terminal, coloured unless NO_COLOR is set."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from typing import Literal
 
 import structlog
+
+from streams.colour import coloured
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -27,7 +29,7 @@ def configure_logs(
     ]
     # Plain tracebacks: the decorated ones print the frames' variables, and so calls and secrets.
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        structlog.dev.ConsoleRenderer(colors=coloured(sys.stderr), exception_formatter=structlog.dev.plain_traceback)
         if console
         else structlog.processors.JSONRenderer()
     )

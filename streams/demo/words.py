@@ -103,12 +103,13 @@ def summary(result: DemoResult, kept: Path | None) -> str:
         lines.append(f"audit: DOES NOT HOLD; {totals.rows - totals.moved:,} rows for {result.published:,} records")
         lines += [f"  {finding.check} {finding.where}: {finding.what}" for finding in result.audit.findings]
     if kept is not None:
+        played = datetime.fromtimestamp((result.to_ms - 1) / 1000, UTC)  # the last working day: perhaps of last month
         lines += [
             f"kept in {kept}; look around with",
             f"  spendstream top --embedded {kept}",
             f"  spendstream incidents --embedded {kept}",
             f"  spendstream budgets show --embedded {kept}",
-            f"  spendstream plans show --embedded {kept}",
+            f"  spendstream plans show --month {played:%Y-%m} --embedded {kept}",
             f"  spendstream report --embedded {kept}",
             f"  spendstream sql --embedded {kept} 'SELECT agent_id, sum(cost_usd) FROM calls GROUP BY agent_id'",
         ]

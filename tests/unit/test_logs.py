@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from typing import Any
@@ -64,3 +66,19 @@ def test_levels() -> None:
     errors = [json.loads(line)["event"] for line in run("error", "json")[1]]
     assert "news" not in errors
     assert "failed" in errors
+
+
+@pytest.mark.parametrize(("no_color", "coloured"), [("", True), ("1", False)])
+def test_a_terminal_has_colours_unless_no_color_says_otherwise(no_color: str, coloured: bool) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        subprocess.run(
+            [sys.executable, "-c", SCRIPT.format(level="info", style="auto")],
+            stdout=subprocess.DEVNULL, stderr=theirs, check=True, env={**os.environ, "NO_COLOR": no_color},
+        )  # fmt: skip
+        text = os.read(ours, 1 << 16)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert b"news" in text
+    assert (b"\x1b[" in text) is coloured

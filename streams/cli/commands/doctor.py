@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,12 +33,13 @@ def command(ctx: click.Context, embedded: Path | None, config: Path | None, as_j
       spendstream doctor --embedded spend --json
     """
     from streams.cli.output import one_json, result_only
+    from streams.colour import coloured
     from streams.doctor.examine import examine
     from streams.doctor.finding import failed
     from streams.doctor.local import settings_findings
     from streams.errors import SettingsError
 
-    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    colours = coloured(sys.stdout)
     with result_only() as say:
         try:
             settings = settings_of(config)
@@ -53,17 +53,17 @@ def command(ctx: click.Context, embedded: Path | None, config: Path | None, as_j
             listed = [{"check": f.check, "level": f.level, "what": f.what, "todo": f.todo} for f in findings]
             say(one_json({"ok": not bad, "findings": listed}))
         else:
-            say(_in_words(findings, coloured))
+            say(_in_words(findings, colours))
     if bad:
         ctx.exit(1)
 
 
-def _in_words(findings: list[Finding], coloured: bool) -> str:
+def _in_words(findings: list[Finding], colours: bool) -> str:
     width = max(len(finding.check) for finding in findings)
     lines = []
     for finding in findings:
         mark = f"{finding.level:<4}"
-        if coloured:
+        if colours:
             mark = click.style(mark, fg=COLOURS[finding.level], bold=finding.level != "ok")
         lines.append(f"{mark}  {finding.check:<{width}}  {finding.what}")
         if finding.todo:
