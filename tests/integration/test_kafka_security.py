@@ -96,6 +96,30 @@ def spendstream(ground: Ground, user: str, *arguments: str) -> subprocess.Comple
     )
 
 
+def repair(ground: Ground) -> list[subprocess.CompletedProcess[str]]:
+    """What docs/repair.md tells an operator to do, and a verdict: each reads Kafka or writes to it."""
+    bad, verdict = ground.root / "bad", ground.root / "verdict"
+    bad.write_text(
+        '{"id":"bad","time":1772409600000,"agent":"a","request_model":"gpt-4o","input_tokens":1,"output_tokens":1}\n'
+    )
+    verdict.write_text('{"run_id":"run-1","outcome":"success"}\n')
+    refused = spendstream(ground, "operator", "replay", str(bad))
+    assert "missing_field" in refused.stderr, refused.stdout + refused.stderr
+    done = [
+        spendstream(ground, "operator", *words)
+        for words in (
+            ["rejects", "retry", "--reason", "missing_field", "--rename", "agent=agent_id"],
+            ["outcomes", "load", str(verdict)],
+            ["replay", "--topic", "--from", "start"],
+            ["rebuild", "--usage-since", "2026-01-01"],
+        )
+    ]
+    for each in done:
+        assert each.returncode == 0, each.stdout + each.stderr
+    assert "1 sent again" in done[0].stdout
+    return [refused, *done]
+
+
 def test_a_worker_a_router_and_an_operator_with_the_rights_of_the_page(ground: Ground) -> None:
     async def main() -> None:
         file = ground.root / "password"
@@ -131,6 +155,8 @@ def test_a_worker_a_router_and_an_operator_with_the_rights_of_the_page(ground: G
             doctor = await asyncio.to_thread(spendstream, ground, "operator", "doctor", "--json")
             assert f'"{topics.CALLS}' in doctor.stdout.replace("topic ", '"'), doctor.stdout
             assert "refuses" not in doctor.stdout
+            repairs = await asyncio.to_thread(repair, ground)
+            assert calls() == 551
             audit = await asyncio.to_thread(spendstream, ground, "operator", "audit", "--json")
             assert '"ok": true' in audit.stdout, audit.stdout + audit.stderr
             database.close()
@@ -141,7 +167,7 @@ def test_a_worker_a_router_and_an_operator_with_the_rights_of_the_page(ground: G
                 life.process.kill()
                 life.process.wait()
         said = life.log.read_text() + ground.kafka.nodes[0].log.read_text()
-        said += "".join(done.stdout + done.stderr for done in (replayed, doctor, audit))
+        said += "".join(done.stdout + done.stderr for done in (replayed, doctor, *repairs, audit))
         for secret_text in (*PASSWORDS.values(), "of-the-ledger"):
             assert secret_text not in said, "a password is in a log"
 
