@@ -1,6 +1,6 @@
 """Grafana boards as Python; `spendstream dashboards build` writes the JSON that is committed beside it in `json/`.
 
-kit.py                                panels from named queries: units, decimals and links follow from their columns
+kit/                                  panels from named queries: units, decimals and links follow from their columns
 spend.py budgets.py savings.py ...       one board a file
 alerts.py                             alert rules (`provisioning/alerting/rules.json`)
 render.py                             all of them as files: name -> text

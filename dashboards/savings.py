@@ -59,7 +59,8 @@ def savings() -> dashboard.Dashboard:
                 [
                     (24, listing("Could it go to a cheaper tier?", "savings_evidence",
                         "Success on the cheaper tier less success on the present one, same agents and task class. If"
-                        " it says unclear, so many judged runs on each tier would tell.")),
+                        " it says unclear, so many judged runs on each tier would tell.",
+                        widths={"runs_needed": 115})),
                 ],
             ),
             (
@@ -67,7 +68,7 @@ def savings() -> dashboard.Dashboard:
                 [
                     (12, series("What it would save", "savings_by_day",
                         "Both ends of the range for 30 days, as each day's estimate says. If they drift apart, fewer"
-                        " runs are judged than before.", interval="1d")),
+                        " runs are judged than before.", interval="1d", signed=True)),
                     (12, series("What is known", "savings_shares",
                         "Shares of calls, as each day's estimate says. If what is not known does not fall, the"
                         " cheaper tier gets no runs to compare.", interval="1d")),

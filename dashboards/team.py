@@ -22,6 +22,7 @@ from dashboards.kit import (
 
 UID = "spendstream-team"
 TO_AGENT = Link(UID, "Only ${__value.text}", "agent", "agent", ("datasource", "team", "tier", "model"))
+MODEL = {"provider": 90, "tier": 75, "spend": 90, "share": 70, "calls": 75, "tokens": 110, "unpriced": 80}
 TO_MODEL = Link(UID, "Only ${__value.text}", "model", "model", ("datasource", "team", "tier", "agent"))
 
 
@@ -68,7 +69,7 @@ def team() -> dashboard.Dashboard:
                     (15, listing("Models", "spend_models",
                         "Models that the team uses. If one costs much for few calls, ask whether a cheaper tier would"
                         " do.",
-                        links={"model": TO_MODEL}, widths={"provider": 105, "tier": 85})),
+                        links={"model": TO_MODEL}, widths=MODEL)),
                 ],
             ),
             (

@@ -81,13 +81,16 @@ GRANT SELECT
     number, id, started_at, finished_at, first, end, models, book, overrides
 ) ON spendstream.ratings TO spendstream_lead;
 GRANT SELECT ON spendstream.ratings TO spendstream_finance;
--- Verdicts on runs, without what was refused; figures of quality and savings, which are of all teams.
+-- Verdicts on runs, without what was refused; judged runs, leads those that began in their teams; figures of quality and
+-- savings, which are of all teams.
 GRANT SELECT
 (
     incarnation, partition, offset, item, kind, arrived_at, ingested_at, run_id, outcome, id, time, time_told, agent_id,
     score, evaluator, task_class, reason
 ) ON spendstream.outcome_intake TO spendstream_finance;
 GRANT SELECT ON spendstream.outcomes TO spendstream_finance;
+GRANT SELECT ON spendstream.judged_run_rows TO spendstream_finance, spendstream_lead;
+GRANT SELECT ON spendstream.judged_runs TO spendstream_finance, spendstream_lead;
 GRANT SELECT ON spendstream.outcome_figures TO spendstream_finance;
 GRANT SELECT ON spendstream.savings_estimates TO spendstream_finance;
 GRANT SELECT ON spendstream.savings_evidence TO spendstream_finance;
@@ -156,6 +159,12 @@ CREATE ROW POLICY IF NOT EXISTS spendstream_own_closed_figures ON spendstream.cl
 USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
 TO spendstream_lead;
 CREATE ROW POLICY IF NOT EXISTS spendstream_all_closed_figures ON spendstream.closed_figures FOR SELECT
+USING 1
+TO ALL EXCEPT spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_own_judged_runs ON spendstream.judged_run_rows FOR SELECT
+USING team_id IN (SELECT team_id FROM spendstream.team_leads WHERE lead = currentUser())
+TO spendstream_lead;
+CREATE ROW POLICY IF NOT EXISTS spendstream_all_judged_runs ON spendstream.judged_run_rows FOR SELECT
 USING 1
 TO ALL EXCEPT spendstream_lead;
 CREATE ROW POLICY IF NOT EXISTS spendstream_own_entries ON spendstream.team_leads FOR SELECT

@@ -2,14 +2,21 @@
 -- Columns: at (time), agent (label), spend (USD).
 -- Order: at, agent
 -- Reads: agents
-WITH b AS
+SELECT r.at AS at, if(r.place <= 8, r.agent_id, 'other agents') AS agent, toFloat64(sum(r.cost)) AS spend
+FROM
 (
-    SELECT agent_id, $__timeInterval(time) AS at, sum(rated_cost_usd) AS cost FROM rated_calls
-    WHERE @hours AND $__timeFilter_ms(time) AND @filter(team, tier, model, agent)
-    GROUP BY agent_id, at
-)
-SELECT b.at AS at, if(t.agent_id = '', 'other agents', t.agent_id) AS agent, toFloat64(sum(b.cost)) AS spend
-FROM b
-LEFT JOIN (SELECT agent_id FROM b GROUP BY agent_id ORDER BY sum(cost) DESC NULLS LAST, agent_id LIMIT 8) AS t USING (agent_id)
+    -- ranked by a window, not by a second reading: what is read is the ledger
+    SELECT t.at AS at, t.agent_id AS agent_id, t.cost AS cost, dense_rank() OVER (ORDER BY t.total DESC NULLS LAST, t.agent_id) AS place
+    FROM
+    (
+        SELECT b.agent_id AS agent_id, b.at AS at, b.cost AS cost, sum(b.cost) OVER (PARTITION BY b.agent_id) AS total
+        FROM
+        (
+            SELECT agent_id, $__timeInterval(time) AS at, sum(rated_cost_usd) AS cost FROM rated_calls
+            WHERE @hours AND $__timeFilter_ms(time) AND @filter(team, tier, model, agent)
+            GROUP BY agent_id, at
+        ) AS b
+    ) AS t
+) AS r
 GROUP BY at, agent
 ORDER BY at, agent

@@ -1,5 +1,5 @@
 -- The fifty agents that cost most in the time range. newest: the agent's last call in it.
--- Columns: agent (text), name (text), team (text), spend (USD), calls (calls), runs (count), tokens (tokens), error_share (share),
+-- Columns: agent (text), name (text), team (text), spend (USD), calls (calls), runs (runs), tokens (tokens), error_share (share),
 -- escalated (calls), denied (calls), unpriced (calls), newest (time).
 -- Order: spend desc
 -- Reads: agents

@@ -8,3 +8,4 @@ SELECT
     sum(unpriced) AS unpriced
 FROM budget_states
 WHERE period_start <= @until AND period_end > @until AND @filter(team)
+    AND $__conditionalAll(team_id != '', $team)

@@ -1,5 +1,5 @@
 -- Why calls were sent up, by reason, policy and tiers; what they cost, the failed attempts before them not included.
--- Columns: reason (text), policy (text), from_tier (text), to_tier (text), calls (calls), agents (count), runs (count), spend (USD),
+-- Columns: reason (text), policy (text), from_tier (text), to_tier (text), calls (calls), agents (count), runs (runs), spend (USD),
 -- newest (time).
 -- Order: spend desc
 -- Reads: agents

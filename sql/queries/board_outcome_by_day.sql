@@ -2,9 +2,9 @@
 -- Columns: day (time), tier (label), success (share).
 -- Order: day, tier
 -- Reads: outcomes
-SELECT toStartOfDay(fromUnixTimestamp64Milli(j.began_ms, 'UTC')) AS day, j.tier AS tier, avg(j.success) AS success
-FROM @judged AS j
-WHERE @filter(team, tier, model, agent)
+SELECT toStartOfDay(j.began_at) AS day, j.tier AS tier, avg(j.success) AS success
+FROM judged_runs AS j
+WHERE $__timeFilter_ms(j.began_at) AND @filter(team, tier, model, agent)
 GROUP BY day, tier
 HAVING count() >= 5
 ORDER BY day, tier

@@ -1,6 +1,6 @@
 -- What the latest estimate says of each task class and pair of tiers.
--- Columns: task_class (text), from_tier (text), to_tier (text), answer (text), runs_from (count), runs_to (count),
--- difference (change), low (change), high (change), runs_needed (count), saving_low (USD), saving_high (USD).
+-- Columns: task_class (text), from_tier (text), to_tier (text), answer (text), runs_from (runs), runs_to (runs),
+-- difference (change), low (change), high (change), runs_needed (runs), saving_low (USD), saving_high (USD).
 -- Order: task_class, from_tier, to_tier
 -- Reads: figures
 SELECT

@@ -12,9 +12,7 @@ and may use these pieces, so that every panel filters alike:
     @team                 the team, `(none)` for calls without one
     @filter(team, model)  the chosen values of these variables; everything when they are on All
     @until                the end of the time range as DateTime64, for columns of that type
-    @judged               judged runs that began in the time range: the query `outcome_runs`, in brackets, with team_id,
-                          agent_id and request_model beside its columns; @wilson_low, @wilson_high: 95 % interval of
-                          the share of `j.success`
+    @wilson_low           with @wilson_high, the ends of the 95 % interval of the share of `j.success`
     @month_budgets        the months' budgets that fit the chosen teams: month, amount, spent, expected, low, high (USD)
 """
 
@@ -31,7 +29,7 @@ from streams.ledger.sqlfiles import SQL, named_query
 PREFIX = "board_"
 
 UNITS: Final = frozenset({
-    "time", "text", "label", "USD", "USD/call", "USD/1k", "tokens", "calls", "rows", "count", "share", "change",
+    "time", "text", "label", "USD", "USD/call", "USD/1k", "tokens", "calls", "rows", "runs", "count", "share", "change",
     "seconds", "ms",
 })  # fmt: skip
 """What a column can be. `label` names the series of a time series; `share` 1 is all; `change` 0.1 is 10 % more."""
@@ -48,7 +46,7 @@ READS: Final = {
     "plans": "a row for each plan and period, or for each day and group that used one",
     "closings": "a row for each change of a month",
     "incidents": "a row for each change of a runaway, for each signal, notice or control",
-    "outcomes": "calls of the range and a week around, twice: for the runs and for their names; all verdicts",
+    "outcomes": "a row for each judged run that began in the time range",
 }
 
 _TEAM = "if(team_id = '', '(none)', team_id)"
@@ -142,21 +140,9 @@ def _split(text: str) -> tuple[str, str]:
 def _with_pieces(sql: str) -> str:
     sql = sql.replace("@month_budgets", _MONTH_BUDGETS)
     sql = re.sub(r"@filter\(([\w, ]+)\)", lambda m: " AND ".join(_filter(n.strip()) for n in m[1].split(",")), sql)
-    if "@judged" in sql:
-        sql = sql.replace("@judged", _judged())
     for side, sign in (("low", "-"), ("high", "+")):
         sql = sql.replace(f"@wilson_{side}", _wilson(sign))
     return sql.replace("@hours", _HOURS).replace("@team", _TEAM).replace("@until", _UNTIL)
-
-
-def _judged() -> str:
-    """`outcome_runs` as a subquery of the time range, so that boards and the command `outcomes show` judge alike."""
-    _, body = _split(named_query("outcome_runs"))
-    for name, macro in (("first", "$__fromTime"), ("end", "$__toTime")):
-        body = body.replace(f"{{{name}:Int64}}", f"toInt64(toUnixTimestamp({macro})) * 1000")
-    body = body.replace("{evaluator:String}", "''")
-    lines = [line for line in body.splitlines() if not line.lstrip().startswith("--")]
-    return "(SELECT *, team AS team_id, agent AS agent_id, model AS request_model FROM (\n" + "\n".join(lines) + "\n))"
 
 
 def _wilson(sign: str) -> str:

@@ -2,6 +2,7 @@
 
 All of it follows from the sample's own calls (their runs, agents, teams and costs), by arithmetic on hashes: the same
 sample gives the same rows. For pictures and for tests of the boards; no detector, budget or plan made these figures.
+Only judged runs are summed up as the product does it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from streams.ledger.client import Database
+from streams.ledger.reader import DatabaseReader
+from streams.outcomes.kept import KeptRuns
+from streams.outcomes.period import Span
+from streams.outcomes.runs import read_runs
 
 _KINDS = "['spend', 'loop', 'retry_storm', 'fan_out', 'context_growth', 'silent']"
 _RUNS = """
@@ -25,10 +30,16 @@ def fill_more(database: Database, start: datetime, end: datetime) -> None:
     """Add to a ledger that holds the sample's calls from `start` to `end`."""
     for statement in (*_outcomes(), *_runaways(end), *_budgets(end), *_plans(), *_closings(start, end)):
         database.command(statement)
+    span = Span(_epoch_ms(start), _epoch_ms(end) + 1)
+    KeptRuns(database).keep(read_runs(DatabaseReader(database), span), span, _epoch_ms(end))
+
+
+def _epoch_ms(when: datetime) -> int:
+    return round(when.timestamp() * 1000)
 
 
 def _ms(when: datetime) -> str:
-    return f"fromUnixTimestamp64Milli({round(when.timestamp() * 1000)}, 'UTC')"
+    return f"fromUnixTimestamp64Milli({_epoch_ms(when)}, 'UTC')"
 
 
 def _outcomes() -> Iterator[str]:
@@ -193,7 +204,7 @@ def _budgets(end: datetime) -> Iterator[str]:
         concat(budget, '/', value, '/', toString(number)), budget, value, period_start,
         ['crossed', 'burning', 'expected'][1 + number], ['50', '6/1', ''][1 + number], 1,
         ['ticket', 'warning', 'critical'][1 + number], true, amount_usd, spent_usd,
-        concat('Budget ', budget, ' (', value, '): ',
+        concat('Budget ', budget, if(value = '', '', concat(' (', value, ')')), ': ',
             ['50 % reached', 'burning fast', 'will most likely break'][1 + number]),
         {_ms(end)} - toIntervalHour(1 + cityHash64(budget, value, number) % 600)
     FROM (SELECT *, arrayJoin([0, 1, 2]) AS number FROM budget_states)

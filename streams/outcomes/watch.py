@@ -1,9 +1,10 @@
-"""The duty that tells people when quality dropped after a change of routing or model.
+"""The duty that tells people when quality dropped after a change of routing or model, and keeps judged runs for boards.
 
 Every few minutes, if verdicts have come since the last look: the judged runs of the last `DAYS` days, up to the
-ledger's newest call, go through `streams.outcomes.changes`. A drop is a notice of its own (severity `warning`, label
-`kind=quality`); the agent leaving the route again resolves it. Ids are made of agent, class, route and the change's
-time, so a notice is put once, whoever looks how often.
+ledger's newest call, are kept where boards read them (`streams.outcomes.kept`), then go through
+`streams.outcomes.changes`. A drop is a notice of its own (severity `warning`, label `kind=quality`); the agent leaving
+the route again resolves it. Ids are made of agent, class, route and the change's time, so a notice is put once, whoever
+looks how often.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from streams.ledger.reader import DatabaseReader
 from streams.ledger.sqlfiles import named_query
 from streams.outcomes.changes import Watched, watched
 from streams.outcomes.drift import ALARM
+from streams.outcomes.kept import KeptRuns
 from streams.outcomes.period import DAY_MS, Span
 from streams.outcomes.runs import read_runs
 
@@ -38,6 +40,7 @@ class QualityWatch:
         """Connects to nothing yet. `box`: where notices go; that of the same database without one."""
         self._reader = DatabaseReader(database)
         self._box = box or NoticeBox(database)
+        self._kept = KeptRuns(database)
         self._seen: int | None = None
         self._looked_ms = 0
 
@@ -48,7 +51,9 @@ class QualityWatch:
             return
         [[_, last_ms]] = self._reader.rows(named_query("calls_extent"))
         end = int(last_ms) + 1
-        runs = read_runs(self._reader, Span(end - DAYS * DAY_MS, end))
+        span = Span(end - DAYS * DAY_MS, end)
+        runs = read_runs(self._reader, span)
+        self._kept.keep(runs, span, now_ms)
         notices = [notice for one in watched(runs) if one.verdict.dropped for notice in notices_of(one)]
         if notices:
             self._box.put(notices)

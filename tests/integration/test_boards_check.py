@@ -347,13 +347,11 @@ def test_nothing_reads_more_than_it_says(ledger: EngineLedger, report: Report) -
         FROM intake WHERE NOT ignore(offset)
     """)
     [[rejects]] = ledger.rows("SELECT count() FROM intake WHERE agent_id = ''")
-    [[everything]] = ledger.rows("SELECT count() FROM intake WHERE NOT ignore(offset)")
-    [[verdicts]] = ledger.rows("SELECT count() FROM outcome_intake")
+    [[judged]] = ledger.rows("SELECT count() FROM judged_run_rows")
     limits = {
         "hours": 2 * int(rolled),
         "rejects": 2 * (int(rejects) + 8192),
-        # once for the runs and once for their names, and the verdicts likewise
-        "outcomes": 2 * (int(everything) + int(verdicts)),
+        "outcomes": int(judged),
         "parts": 50,
         "positions": 200,
         "epochs": 200,

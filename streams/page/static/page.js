@@ -167,7 +167,7 @@ function trend(board) {
     const text = instant(t * 1000), day = text.slice(0, 10);
     if (gap >= 86400) return text.slice(5, 10);
     const label = text.slice(11, gap < 60 ? 19 : 16);
-    return i === 0 || day !== instant(ticks[i - 1] * 1000).slice(0, 10) ? label + "\n" + day : label;
+    return i === 0 || day !== instant(ticks[i - 1] * 1000).slice(0, 10) ? label + "\n" + day.slice(innerWidth < 560 ? 5 : 0) : label;
   });
   const axis = {stroke: soft, grid: {stroke: line, width: 1}, ticks: {stroke: line, width: 1}, font: "12px system-ui, sans-serif"};
   chart = new uPlot({

@@ -150,6 +150,13 @@ def test_our_rules_find_it(boards: dict[str, Board], damage: Callable[[Board], N
     assert finding in "\n".join(lint(boards))
 
 
+def test_savings_below_zero_are_drawn(boards: dict[str, Board]) -> None:
+    [panel] = [one for one in panels_of(boards["savings"]) if one["title"] == "What it would save"]
+    told = panel["fieldConfig"]["defaults"]
+    assert "min" not in told, "an axis that begins at 0 cuts what would cost more than it saves"
+    assert told["custom"]["axisSoftMin"] == 0
+
+
 def test_every_query_is_used_and_described() -> None:
     boards = read()
     used = {query_of(panel["targets"][0]).name for board in boards.boards.values() for panel in panels_of(board)}
