@@ -163,10 +163,8 @@ def _next(one: Mapping[str, Any]) -> list[str]:
     ]
     if not one["acknowledged_by"]:
         steps.append(f"spendstream incidents acknowledge {one['incident_id']}")
-    steps += [
-        f"spendstream controls set {words.quoted(subject)} --block --minutes 60 --reason {one['incident_id']}",
-        f"spendstream incidents resolve {one['incident_id']}",
-    ]
+    steps += words.control_step(str(one["kind"]), subject, str(one["incident_id"]))
+    steps.append(f"spendstream incidents resolve {one['incident_id']}")
     return steps
 
 

@@ -27,14 +27,16 @@ CALLED: Final[Mapping[str, str]] = {
 ADVICE: Final[Mapping[str, str]] = {
     "loop": "Look at the run's last calls. If it does not get on, stop it or block the run.",
     "retry_storm": "See whether the provider or the request fails. Stop the retries, or throttle the run meanwhile.",
-    "fan_out": "Sub-agents start sub-agents. Block the run: its children end with it.",
-    "context_growth": "Each call sends more than the one before. Stop the run, and make the agent shorten its history.",
+    "fan_out": "It starts one sub-agent after another. Block the run: its sub-agents' calls are the run's.",
+    "context_growth": "Each call sends a long history again. Stop the run, and make the agent shorten what it sends.",
     "spend_spike": "The agent costs far more than it usually does. See which runs and models, and who knows why.",
     "stuck_run": "The run spends and has no result. See whether somebody waits for it; else stop it.",
     "silent_agent": "An agent that works steadily has stopped. See whether it is meant to.",
     "cardinality": "Something makes up a new agent name for every call. Find its router and fix the name.",
     "unusual": "No rule names it. Look at what the agent did differently.",
 }
+UNSTOPPABLE: Final = ("silent_agent", "cardinality", "unusual")
+"""Nothing is running, each call has another name, or nobody knows yet that it is bad."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,16 @@ def next_steps(facts: Facts) -> list[str]:
     return [
         f"spendstream incidents show {facts.incident_id}",
         f"spendstream incidents acknowledge {facts.incident_id}",
-        f"spendstream controls set {quoted(subject)} --block --minutes 60 --reason {facts.incident_id}",
+        *control_step(facts.kind, subject, facts.incident_id),
     ]
+
+
+def control_step(kind: str, subject: str, incident_id: str) -> list[str]:
+    """The command that stops or slows `subject` (`run:ID`, `agent:ID`); none where that would not help."""
+    if kind in UNSTOPPABLE:
+        return []
+    what = "--throttle 6" if kind == "retry_storm" else "--block"
+    return [f"spendstream controls set {quoted(subject)} {what} --minutes 60 --reason {incident_id}"]
 
 
 def called(kind: str) -> str:

@@ -1,7 +1,8 @@
 """Controls over HTTP, on every worker.
 
     GET    /v1/controls                    what is in force, for routers; ETag and If-None-Match (scope read)
-    PUT    /v1/controls/{scope}/{subject}  set one: action, rate_per_minute, mode, reason, minutes (scope control)
+    PUT    /v1/controls/{scope}/{subject}  set one: action, rate_per_minute, mode, reason, minutes, incident_id (or how
+                                           it alone begins); scope control
     DELETE /v1/controls/{scope}/{subject}  release it, with a reason (scope control)
 
 The ledger is asked at most once in `FRESH_S`, however many routers ask. `by` in the history is the token's name, with
@@ -21,6 +22,7 @@ from typing import Annotated, Any, Final, Literal
 from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from streams.alert.look import incident_named
 from streams.controls.book import ControlBook
 from streams.controls.control import SCOPES, Change, Scope, Standing
 from streams.errors import UsageError
@@ -29,6 +31,7 @@ from streams.ledger.client import Database
 
 FRESH_S: Final = 0.5
 MOST_SUBJECT: Final = 512
+_INCIDENTS: Final = "`spendstream incidents list --all` shows them; a reason in words needs none"
 
 
 class Asked(BaseModel):
@@ -66,6 +69,7 @@ class ControlHttp:
         now_ms: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._database = database
         self._book = ControlBook(database)
         self._now_ms = now_ms
         self._clock = clock
@@ -96,6 +100,12 @@ class ControlHttp:
     async def _put(self, request: web.Request) -> web.Response:
         scope, subject = _named(request)
         asked = await body_of(request, Asked)
+        incident_id = reason = ""
+        if asked.incident_id:
+            found = await asyncio.to_thread(incident_named, self._database, asked.incident_id)
+            if found is None:
+                return _json({"error": f"there is no incident {asked.incident_id!r}: {_INCIDENTS}"}, status=404)
+            incident_id, reason = found, found if asked.reason == asked.incident_id else ""
         now_ms = self._now_ms()
         try:
             change = Change(
@@ -103,9 +113,9 @@ class ControlHttp:
                 subject=subject,
                 mode=asked.mode,
                 action=asked.action,
-                reason=asked.reason,
+                reason=reason or asked.reason,
                 rate_per_minute=asked.rate_per_minute,
-                incident_id=asked.incident_id,
+                incident_id=incident_id,
                 by=who(request, asked.by),
                 expires_ms=None if asked.minutes is None else now_ms + asked.minutes * 60_000,
             )

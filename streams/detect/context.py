@@ -72,18 +72,29 @@ def _full(run: Run, climb: Climb, call: Seen, cost: int, config: DetectConfig) -
     peak = run.root.peak
     if climb.full > peak[FULL]:
         peak[FULL] = float(climb.full)
+    return climb.full / _full_limit(run, config)
+
+
+def _full_limit(run: Run, config: DetectConfig) -> float:
     if run.root.ready(config):
-        return climb.full / max(config.full_calls, 1.5 * run.root.record[FULL])
-    return climb.full / config.full_calls
+        return max(config.full_calls, 1.5 * run.root.record[FULL])
+    return config.full_calls
 
 
 def describe(run: Run, holder: Run | Member, call: Seen, config: DetectConfig) -> str:
-    """The evidence in words and figures."""
+    """The evidence in words and figures, of the rule that it is: a window that stays full, or growth."""
     climb = holder.climb
     assert climb is not None
     record = run.root.record
+    if climb.full >= _full_limit(run, config):
+        ready = run.root.ready(config)
+        usual = f"its own record is {record[FULL] + 1:.0f}" if ready else f"normal is below {config.full_calls}"
+        return (
+            f"{climb.full + 1} calls in a row sent a full context of about {call.input_tokens:,} tokens again; {usual} "
+            f"(it began at {climb.low:,}; {climb.burn / 1e6:.1f} million tokens sent since without a trim)"
+        )
     return (
-        f"context grew from {climb.low:,} to {call.input_tokens:,} tokens in {climb.steps} calls without a trim "
-        f"({climb.burn / 1e6:.1f} million tokens sent); "
-        f"its own records are {record[CONTEXT]:,.0f} and {record[BURN] / 1e6:.1f} million"
+        f"context grew from {climb.low:,} to {call.input_tokens:,} tokens in {climb.steps} calls without a trim, which "
+        f"sent {climb.burn / 1e6:.1f} million tokens; before, its largest had {record[CONTEXT]:,.0f}, and it sent "
+        f"{record[BURN] / 1e6:.1f} million at most between two trims"
     )

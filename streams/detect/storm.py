@@ -96,9 +96,12 @@ def describe(run: Run, call: Seen, config: DetectConfig) -> str:
     """The evidence in words and figures."""
     usual, where = f"{100 * run.root.errors:.0f} %", call.provider_name or "the provider"
     before = (
-        f"usually {usual} of its calls fail" if run.root.ready(config) else f"it has no history, {usual} is assumed"
+        f"usually {usual} of its calls fail"
+        if run.root.ready(config)
+        else f"it has no history, {usual} failed calls would be normal"
     )
+    same = "all" if run.chain >= run.failed_row else f"{run.chain}"
     return (
-        f"{run.failed_row} failed calls in a row (last: {call.status}), {run.chain} of them one request; "
-        f"{before}, and other agents on {where} are fine"
+        f"{run.failed_row} failed calls in a row (last: {call.status}), {same} of them one request; "
+        f"{before}; other agents on {where} have no such trouble"
     )

@@ -252,6 +252,22 @@ def test_routers_read_and_people_set_over_http(store: LedgerStore) -> None:
     assert [(one.change.by, one.change.released) for one in history] == [("ada", False), ("local", True)]
 
 
+def test_a_control_names_an_incident_that_there_is(store: LedgerStore) -> None:
+    add_event(store.database, "inc-1f6a")
+    add_event(store.database, "inc-2b01")
+    asked = {"action": "block", "reason": "inc-1", "incident_id": "inc-1"}
+    with Serving(store, lambda: BASE_MS) as http:
+        status, body, _ = http.ask("PUT", "/v1/controls/run/r", asked)
+        assert (status, body["control"]["incident_id"], body["control"]["reason"]) == (200, "inc-1f6a", "inc-1f6a")
+        status, body, _ = http.ask("PUT", "/v1/controls/run/r", {**asked, "reason": "in words"})
+        assert (status, body["control"]["incident_id"], body["control"]["reason"]) == (200, "inc-1f6a", "in words")
+        status, body, _ = http.ask("PUT", "/v1/controls/run/s", {**asked, "incident_id": "inc-9"})
+        assert (status, "no incident 'inc-9'" in body["error"]) == (404, True)
+        status, body, _ = http.ask("PUT", "/v1/controls/run/s", {**asked, "incident_id": "inc-"})
+        assert (status, "several" in body["error"]) == (400, True)
+        assert len(http.ask("GET", "/v1/controls")[1]["controls"]) == 1
+
+
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
