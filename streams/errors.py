@@ -3,6 +3,7 @@
     SpendstreamError            the message says what is wrong and what to do
     ├── UsageError              the command line or a file of the operator's is wrong (exit code 2)
     │   └── SettingsError       one or more settings are wrong; lists every fault
+    ├── NotPossible             the command is right, but what is there does not allow it now (exit code 1)
     ├── Unavailable             a broker or database cannot be reached now; retried with back-off
     ├── Fenced                  a later epoch owns the partition; what this worker holds of it is void
     └── LedgerError             the ledger refused or contradicts itself; the process stops
@@ -29,6 +30,13 @@ class SettingsError(UsageError):
         """`faults`: one line each, saying the setting, what is wrong and what is accepted."""
         self.faults = faults
         super().__init__("settings are wrong:\n" + "\n".join(f"  - {fault}" for fault in faults))
+
+
+class NotPossible(SpendstreamError):
+    """What is there does not allow it now: no worker runs, a directory is in use, a month is not over. Exit code 1.
+
+    The same command may do another time; the message says what to do meanwhile.
+    """
 
 
 class Unavailable(SpendstreamError):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from streams.cli.overview import Overview
-from streams.errors import SpendstreamError, Unavailable, UsageError
+from streams.errors import NotPossible, SpendstreamError, Unavailable, UsageError
 
 if TYPE_CHECKING:
     from streams.config import Settings
@@ -37,7 +37,9 @@ def asked_of_worker(
     scope: str = "control",
     timeout_s: float | None = None,
 ) -> dict[str, Any]:
-    """The worker's answer. Raises `UsageError` when none runs or it says that the request is wrong.
+    """The worker's answer.
+
+    Raises `NotPossible` when none runs or it says that this cannot be now, `UsageError` when the request is wrong.
 
     `scope`: what the route asks for. `timeout_s`: how long the answer may take, where it is no matter of a moment.
     """
@@ -49,7 +51,7 @@ def asked_of_worker(
 
         running = find_running(embedded)
         if running is None:
-            raise UsageError(
+            raise NotPossible(
                 f"no worker runs on {embedded}, and only a running one can do this: "
                 f"start it with `spendstream worker --embedded {embedded}`"
             )
@@ -61,7 +63,7 @@ def asked_of_worker(
     except Unavailable as error:
         if embedded is not None:
             raise
-        raise UsageError(
+        raise NotPossible(
             f"{error}. Set SPENDSTREAM_HTTP_HOST and SPENDSTREAM_HTTP_PORT to one of your workers, "
             "or give --embedded DIR"
         ) from None
@@ -70,7 +72,9 @@ def asked_of_worker(
     message = str(answer.get("error", f"the worker answered {status}"))
     if status in {401, 403}:
         raise UsageError(f"{message}: set SPENDSTREAM_TOKEN to a token of scope {scope}")
-    if status in {400, 404, 409}:
+    if status == 409:
+        raise NotPossible(message)
+    if status in {400, 404}:
         raise UsageError(message)
     raise SpendstreamError(message)
 

@@ -1,8 +1,9 @@
 """The command `spendstream`: finds the commands, and turns every end into an exit code and one clear line.
 
     0  done
-    1  failed (a broker that is away, a ledger that does not add up, a stop by signal)
-    2  wrong usage: command line, settings, files of the operator's
+    1  failed: a broker that is away, no worker that runs, a month that is not over, a ledger that does not add up, a
+       stop by signal. The same command may do another time.
+    2  wrong usage: command line, settings, files of the operator's. The same command will never do.
 
 Messages go to standard error; standard output carries results only. Expected errors show no traceback; `--debug`
 shows one for any error. Nothing heavy is imported here: `spendstream --help` answers at once.
@@ -75,7 +76,8 @@ def group(debug: bool) -> None:
     Commands work on a directory with everything in it (--embedded DIR: broker, worker and ledger in one process) or on
     your Kafka and ClickHouse (SPENDSTREAM_BROKER_URL, SPENDSTREAM_CLICKHOUSE_URL, or a file named by --config).
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage.
+    Exit codes: 0 done, 1 failed (what is there does not allow it now, or does not add up), 2 wrong usage (command
+    line, settings or files: the same command will not do another time either).
     """
 
 

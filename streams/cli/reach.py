@@ -25,7 +25,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from streams.cli.older import AT_SERVERS, AT_WORKER, at_directory, older
-from streams.errors import LedgerError, Unavailable, UsageError
+from streams.errors import LedgerError, NotPossible, Unavailable, UsageError
 
 DATABASE = "spendstream"
 PATIENCE_S = 10.0
@@ -202,7 +202,7 @@ class EngineLedger(_Rows):
 def reach(embedded: Path | None, clickhouse_url: str) -> Iterator[Ledger]:
     """The ledger of `embedded`, running or stopped; of `clickhouse_url` when `embedded` is None.
 
-    Raises `UsageError` when DIR holds no ledger or is busy for longer than `PATIENCE_S`.
+    Raises `UsageError` when DIR holds no ledger, `NotPossible` when it is busy for longer than `PATIENCE_S`.
     """
     if embedded is None:
         parts = urlsplit(clickhouse_url)
@@ -224,7 +224,7 @@ def reach(embedded: Path | None, clickhouse_url: str) -> Iterator[Ledger]:
             running = find_running(layout.root)
             owned = None if running is not None else own(layout.root)
             break
-        except UsageError:
+        except (NotPossible, UsageError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)

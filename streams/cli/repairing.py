@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from streams.cli.reach import DATABASE, HttpLedger
 from streams.cli.target import READY_S, STOP_S
-from streams.errors import UsageError
+from streams.errors import NotPossible
 from streams.http.ask import WorkerAddress
 from streams.repair.marks import LedgerMarks, Marks, WorkerMarks
 
@@ -79,7 +79,7 @@ async def target(embedded: Path | None, settings: Settings) -> AsyncIterator[Tar
 
 
 def _owned() -> Database:
-    raise UsageError(
+    raise NotPossible(
         "an embedded ledger is written by one process only: stop the worker that runs there, and try again"
     )
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from streams.cli.older import AT_SERVERS, AT_WORKER, older
-from streams.errors import UsageError
+from streams.errors import NotPossible, UsageError
 
 if TYPE_CHECKING:
     from streams.ledger.client import Database
@@ -46,7 +46,7 @@ def writable(embedded: Path | None, clickhouse_url: str, *, reading: bool = Fals
                 _up_to_date(database, reading, AT_WORKER)
                 yield database
             return
-        raise UsageError(
+        raise NotPossible(
             f"process {running.pid} works in {embedded}, and an embedded ledger is written by one process only: stop "
             f"it (`kill {running.pid}`), run this again, and start it again"
         )

@@ -15,7 +15,7 @@ from streams.closing.book import Change, read_book
 from streams.closing.cut import Reader
 from streams.closing.digest import digest, figures
 from streams.closing.statement import read_corrections, read_frozen, read_usage
-from streams.errors import UsageError
+from streams.errors import NotPossible
 from streams.money import exact
 from streams.report.period import month as month_of
 from streams.report.sums import total
@@ -50,11 +50,11 @@ class Check:
 
 
 def check_month(reader: Reader, month: date) -> Check:
-    """Compute a closed month again. Raises `UsageError` when it is not closed."""
+    """Compute a closed month again. Raises `NotPossible` when it is not closed."""
     book = read_book(reader)
     closing = book.closing(month)
     if closing is None:
-        raise UsageError(f"{month_of(month).name} is not closed: there is nothing to check")
+        raise NotPossible(f"{month_of(month).name} is not closed: there is nothing to check")
     usage, corrections, fees = read_frozen(reader, closing)
     stored = digest(month, figures(month, usage, corrections, fees)) == closing.digest
     again = read_usage(reader, month, closing.cut)

@@ -23,7 +23,7 @@ from streams.closing.digest import Figure, digest, figures
 from streams.closing.fees import read_fees
 from streams.closing.statement import read_corrections, read_usage
 from streams.counted import counted
-from streams.errors import LedgerError, UsageError
+from streams.errors import LedgerError, NotPossible, UsageError
 from streams.ledger.audit import audit
 from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
@@ -66,22 +66,22 @@ def close_month(
     and fees is closed too. `audited`: first prove that every position of
     the log is in the ledger once (`streams.ledger.audit`; some seconds per million calls). `plans`: in force; what they
     make of the month is frozen too, as of the calls that are in the ledger when it is computed.
-    Raises `UsageError` when the month is not over, is closed already, has an open gap or nothing to freeze, and
+    Raises `NotPossible` when the month is not over, is closed already, has an open gap or nothing to freeze, and
     `LedgerError` when the ledger does not add up or the closing could not be written.
     """
     _named(by)
     period = month_of(month)
     if period.is_running(now):
-        raise UsageError(f"{period.name} is not over: it can be closed from {period.end:%Y-%m-%d %H:%M} UTC")
+        raise NotPossible(f"{period.name} is not over: it can be closed from {period.end:%Y-%m-%d %H:%M} UTC")
     book = read_book(reader)
     if (closing := book.closing(month)) is not None:
-        raise UsageError(
+        raise NotPossible(
             f"{period.name} is closed already, by {closing.by} at {closing.at:%Y-%m-%d %H:%M} UTC; "
             f"`spendstream close {month:%Y-%m} --reopen` opens it"
         )
     gaps = read_gaps(reader, month)
     if gaps.gaps and not accept_gaps:
-        raise UsageError(
+        raise NotPossible(
             f"{period.name} has {counted(gaps.gaps, 'open gap')}: the log did not give "
             f"{counted(gaps.records, 'record')} that arrived from {gaps.first} to {gaps.last}. Publish those calls "
             "again (docs/operate.md), or, if nothing was in them (markers of transactions) or they are lost, close "
@@ -96,7 +96,7 @@ def close_month(
     asked = figures(month, usage, corrections, fees)
     if not asked and not empty:
         months = ", ".join(f"{str(first)[:7]}" for first, _ in reader.rows(named_query("report_months"))) or "none"
-        raise UsageError(f"no calls in {period.name}; months with calls: {months}. Close it all the same with --empty")
+        raise NotPossible(f"no calls in {period.name}; months with calls: {months}. Close it all the same with --empty")
     own, corrected = total(usage), total(one.cell for one in corrections)
     last = book.last(month)
     signed = digest(month, asked)
@@ -125,7 +125,7 @@ def close_month(
 def reopen_month(reader: Reader, database: Database, month: date, *, by: str, reason: str, now: datetime) -> Change:
     """Open a closed month again; its figures follow the ledger until it is closed again. Returns the reopening.
 
-    Raises `UsageError` when the month is not closed, no reason is given, or a later month is closed: corrections of
+    Raises `UsageError` when no reason is given, `NotPossible` when it is not closed or a later month is: corrections of
     this month are in that one's frozen figures and would count twice.
     """
     _named(by)
@@ -135,11 +135,11 @@ def reopen_month(reader: Reader, database: Database, month: date, *, by: str, re
     name = month_of(month).name
     last = book.last(month)
     if last is None or not last.closed:
-        raise UsageError(f"{name} is not closed")
+        raise NotPossible(f"{name} is not closed")
     later = sorted(one.month for one in book.closed if one.month > month)
     if later:
         names = ", ".join(f"{one:%Y-%m}" for one in reversed(later))
-        raise UsageError(
+        raise NotPossible(
             f"{name} cannot be reopened while a later month is closed, whose figures hold its corrections: "
             f"reopen {names} first"
         )

@@ -49,7 +49,7 @@ from aiokafka.errors import KafkaError
 
 from streams.embedded import child
 from streams.embedded.directory import Layout
-from streams.errors import Unavailable, UsageError
+from streams.errors import NotPossible, Unavailable
 
 HOST = "127.0.0.1"
 SAVE_S = 120.0
@@ -75,7 +75,7 @@ class Broker:
     async def start(self) -> str:
         """Start the broker, wait until it answers, and return `host:port`.
 
-        Raises UsageError (port taken, binary missing) or Unavailable (it ended, or did not answer in `start_s`; the
+        Raises NotPossible (port taken, binary missing) or Unavailable (it ended, or did not answer in `start_s`; the
         message has the end of its log). Nothing is left running then.
         """
         binary = find_binary()
@@ -83,7 +83,7 @@ class Broker:
         try:
             port = self._wanted_port or free_port()
             if not port_is_free(port):
-                raise UsageError(f"port {port} is taken on {HOST}: choose another broker port, or 0 for a free one")
+                raise NotPossible(f"port {port} is taken on {HOST}: choose another broker port, or 0 for a free one")
             self._process = self._spawn(binary, port, lock_fd)
         finally:
             os.close(lock_fd)
@@ -193,7 +193,7 @@ def find_binary() -> Path:
     if not tried:
         tried.append("the Python module `noida_db` (not installed)")
     places = "\n".join(f"  - {place}" for place in tried)
-    raise UsageError(
+    raise NotPossible(
         f"the embedded broker's binary is missing; tried:\n{places}\n"
         "Install it with `pip install noida-db` (Linux x86-64 and arm64, macOS, Windows), or use a Kafka by its URL."
     )

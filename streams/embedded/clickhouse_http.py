@@ -31,7 +31,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from streams.embedded.engine import Engine, EngineError, EngineResult
-from streams.errors import UsageError
+from streams.errors import NotPossible
 from streams.http.loopback import is_loopback, is_own_origin, names_loopback
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -134,7 +134,7 @@ class ClickHouseHttp:
             try:
                 await site.start()
             except OSError as error:
-                raise UsageError(
+                raise NotPossible(
                     f"cannot listen on {self._host}:{self._port} for ClickHouse over HTTP: {error.strerror}; "
                     "choose another port, or 0 for a free one"
                 ) from error

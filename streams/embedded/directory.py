@@ -27,7 +27,7 @@ from types import TracebackType
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
-from streams.errors import UsageError
+from streams.errors import NotPossible, UsageError
 
 LOCK_ATTEMPTS = 10
 """Tries 50 ms apart: `holder` takes a shared lock for some microseconds to look, and must not make a start fail."""
@@ -117,7 +117,7 @@ class OwnedDirectory:
 def own(root: Path) -> OwnedDirectory:
     """Create `root` where it is missing, lock it for this process and lay it out.
 
-    Raises UsageError when another process owns it, or it cannot be a directory of ours.
+    Raises NotPossible when another process owns it, UsageError when it cannot be a directory of ours.
     """
     layout = Layout(root.expanduser().absolute())
     try:
@@ -131,7 +131,7 @@ def own(root: Path) -> OwnedDirectory:
         except OSError as error:
             raise UsageError(f"cannot lock {layout.lock}: {error.strerror}; put DIR on a local disk") from error
         if not locked:
-            raise UsageError(_taken(layout))
+            raise NotPossible(_taken(layout))
         os.ftruncate(lock_fd, 0)
         os.pwrite(lock_fd, f"{os.getpid()}\n".encode(), 0)
         layout.run_json.unlink(missing_ok=True)
@@ -181,7 +181,7 @@ def holder(root: Path) -> int | None:
 def find_running(root: Path) -> Running | None:
     """Where the owner of `root` answers, or None when nobody owns it.
 
-    Raises UsageError when the owner has not finished starting (or is stopping), so that there is nothing to ask yet.
+    Raises NotPossible when the owner has not finished starting (or is stopping), so that there is nothing to ask yet.
     """
     layout = Layout(root.expanduser().absolute())
     pid = holder(layout.root)
@@ -194,7 +194,7 @@ def find_running(root: Path) -> Running | None:
     except (OSError, ValidationError) as error:
         raise UsageError(f"{layout.run_json} cannot be read: {error}") from error
     if running is None or running.pid != pid:
-        raise UsageError(f"{layout.root} is owned by {_process(pid)}, which is starting or stopping; try again soon")
+        raise NotPossible(f"{layout.root} is owned by {_process(pid)}, which is starting or stopping; try again soon")
     return running
 
 
@@ -204,7 +204,7 @@ def _taken(layout: Layout) -> str:
     try:
         running = find_running(layout.root)
         where = f" (ClickHouse over HTTP at {running.clickhouse}, API at {running.api})" if running else ""
-    except UsageError:
+    except (NotPossible, UsageError):
         pass
     stop = f"stop it with `kill {pid}`" if pid else "stop it"
     return (

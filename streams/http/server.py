@@ -19,7 +19,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from streams.errors import UsageError
+from streams.errors import NotPossible, UsageError
 from streams.http.guard import SECONDS, Guard
 from streams.http.loopback import is_loopback
 from streams.http.rate import Rate
@@ -98,7 +98,7 @@ class HttpServer:
             await site.start()
         except OSError as error:
             await self.stop()
-            raise UsageError(
+            raise NotPossible(
                 f"cannot listen on {host}:{port} ({error.strerror}): another worker may use the port; "
                 "set SPENDSTREAM_HTTP_PORT to another one, or to 0 for any"
             ) from error

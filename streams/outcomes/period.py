@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from streams.cli.reach import Ledger
-from streams.errors import UsageError
+from streams.errors import NotPossible
 from streams.ledger.sqlfiles import named_query
 from streams.report.period import Period, asked_period
 
@@ -39,14 +39,14 @@ class Span:
 def asked_span(ledger: Ledger, first: str | None, last: str | None, now: datetime) -> Span:
     """`--from` and `--to` (days, both included); without them the last 30 days up to the ledger's newest call.
 
-    Raises `UsageError` for what is no day, and when the ledger has no calls.
+    Raises `UsageError` for what is no day, `NotPossible` when the ledger has no calls.
     """
     asked = asked_period(None, first, last, now)
     if asked is not None:
         return span_of(asked)
     [[first_ms, last_ms]] = ledger.rows(named_query("calls_extent"))
     if not last_ms:
-        raise UsageError("the ledger has no calls yet: `spendstream replay FILES` or a worker brings some")
+        raise NotPossible("the ledger has no calls yet: `spendstream replay FILES` or a worker brings some")
     end = (int(last_ms) // DAY_MS + 1) * DAY_MS
     return Span(max(int(first_ms) // DAY_MS * DAY_MS, end - RECENT_DAYS * DAY_MS), end)
 

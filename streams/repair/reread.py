@@ -30,7 +30,7 @@ from aiokafka.structs import TopicPartition
 
 from streams import topics
 from streams.counted import counted
-from streams.errors import Unavailable, UsageError
+from streams.errors import NotPossible, Unavailable
 from streams.ledger.sqlfiles import named_query
 from streams.repair.marks import Asked, Marks
 from streams.replay.log import partitions_of
@@ -101,7 +101,7 @@ async def reread(
 ) -> RereadResult:
     """See the module. `from_ms`: epoch ms of the records' own timestamps.
 
-    Raises `UsageError` when the log does not reach back so far (`as_far_as_it_goes` takes what there is) or holds
+    Raises `NotPossible` when the log does not reach back so far (`as_far_as_it_goes` takes what there is) or holds
     nothing since, `Unavailable` when broker, ledger or workers are away.
     """
     partitions = await partitions_of(broker_url, topics.CALLS, kafka)
@@ -110,7 +110,7 @@ async def reread(
         refuse_short(log, from_ms)
     wanted = [one for one in log if one.start < one.end]
     if not wanted:
-        raise UsageError(f"the log holds no record since {_said(from_ms)}")
+        raise NotPossible(f"the log holds no record since {_said(from_ms)}")
     lives = await asyncio.to_thread(_lives, reader)
     asked = [Asked(one.partition, lives.get(one.partition, (0, -1))[0], one.start) for one in wanted]
     result = RereadResult(secrets.token_hex(8), sum(one.end - one.start for one in wanted), len(wanted))
@@ -167,7 +167,7 @@ def refuse_short(log: list[Stretch], from_ms: int) -> None:
     ]
     latest = max((one.first_ms for one in short if one.first_ms is not None), default=None)
     todo = f"ask for --from {_said(latest + 1)} or later, or take" if latest is not None else "take"
-    raise UsageError(
+    raise NotPossible(
         f"the log no longer reaches back to {_said(from_ms)}: its retention took older records\n"
         + "\n".join(lines)
         + f"\n{todo} what there is with --as-far-as-it-goes"

@@ -10,21 +10,21 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from streams.errors import Unavailable, UsageError
+from streams.errors import NotPossible, Unavailable
 from streams.kafka_security import why
 
 
 async def partitions_of(broker_url: str, topic: str, kafka: Mapping[str, Any] | None = None) -> int:
     """How many. Asked of the admin interface: asking for a missing topic's metadata would create it on most brokers.
 
-    `kafka`: further arguments of aiokafka's clients (`streams.kafka_security`). Raises `UsageError` when there is no
-    such topic or Kafka refuses us, `Unavailable` when the broker does not answer.
+    `kafka`: further arguments of aiokafka's clients (`streams.kafka_security`). Raises `NotPossible` when there is no
+    such topic, `UsageError` when Kafka refuses us, `Unavailable` when the broker does not answer.
     """
     admin = AIOKafkaAdminClient(bootstrap_servers=broker_url, **(kafka or {}))
     try:
         await admin.start()
         if topic not in await admin.list_topics():
-            raise UsageError(f"no topic {topic} at {broker_url}: start `spendstream worker` there first")
+            raise NotPossible(f"no topic {topic} at {broker_url}: start `spendstream worker` there first")
         [described] = await admin.describe_topics([topic])
     except KafkaError as error:
         refused = await why(broker_url, kafka or {})

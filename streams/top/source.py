@@ -9,7 +9,7 @@ from typing import Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from streams.cli.reach import reach
-from streams.errors import UsageError
+from streams.errors import NotPossible, UsageError
 from streams.top.read import Reader
 
 T = TypeVar("T")
@@ -66,7 +66,7 @@ class LedgerSource:
 
         try:
             return find_running(self._embedded) is None
-        except UsageError:  # just starting or stopping
+        except (NotPossible, UsageError):  # just starting or stopping
             return False
 
     def ask(self, work: Callable[[Reader], T]) -> T:

@@ -39,7 +39,7 @@ def test_a_month_is_closed_checked_exported_and_reopened(directory: Path, tmp_pa
     checked = spendstream("close", "2026-03", "--check", "--embedded", directory, "--json").json
     assert (checked["ok"], checked["digest"]) == (True, done["digest"])
     twice = spendstream("close", "2026-03", "--by", "bob", "--embedded", directory)
-    assert (twice.code, "is closed already, by ada" in twice.err) == (2, True)
+    assert (twice.code, "is closed already, by ada" in twice.err) == (1, True)
 
     out = tmp_path / "march.csv"
     made = spendstream("export", "focus", "--month", "2026-03", "--out", out, "--embedded", directory, "--json").json
@@ -54,7 +54,7 @@ def test_a_month_is_closed_checked_exported_and_reopened(directory: Path, tmp_pa
     words = ("close", "2026-03", "--reopen", "--by", "ada", "--reason", "x", "--embedded", directory)
     assert spendstream(*words).code == 0
     unchecked = spendstream("close", "2026-03", "--check", "--embedded", directory)
-    assert (unchecked.code, "March 2026 is not closed" in unchecked.err) == (2, True)
+    assert (unchecked.code, "March 2026 is not closed" in unchecked.err) == (1, True)
 
 
 @pytest.mark.slow
@@ -69,7 +69,7 @@ def test_a_ledger_that_a_worker_has_is_closed_through_it(directory: Path, tmp_pa
         assert done.startswith("2026-03 closed by ada at ")
         assert f" UTC (books)\n  own calls    {said['cost_usd']} USD, 60 calls, 6 without a price\n" in done
         twice = spendstream(*words)
-        assert (twice.code, "is closed already, by ada" in twice.err) == (2, True)
+        assert (twice.code, "is closed already, by ada" in twice.err) == (1, True)
         checked = spendstream("close", "2026-03", "--check", "--embedded", directory, "--json").json
         assert checked["ok"] is True
         vague = spendstream(*words, "--reopen")

@@ -21,7 +21,7 @@ from streams.closing.check import check_month
 from streams.closing.close import close_month, reopen_month
 from streams.closing.http import ClosingRoutes, WorkerReader
 from streams.closing.statement import read_statement
-from streams.errors import LedgerError, UsageError
+from streams.errors import LedgerError, NotPossible, UsageError
 from streams.http.scopes import scope_of
 from streams.ledger.client import Database
 from streams.ledger.sqlfiles import named_query
@@ -240,24 +240,24 @@ def test_only_an_admin_closes_through_a_worker(database: Database) -> None:
 
 def test_a_closing_is_refused_while_the_month_runs_and_twice(door: Door, database: Database) -> None:
     World(database, 1).arrive(datetime(2026, 10, 20, tzinfo=UTC), 5)
-    with pytest.raises(UsageError, match=r"October 2026 is not over: it can be closed from 2026-11-01 00:00 UTC"):
+    with pytest.raises(NotPossible, match=r"October 2026 is not over: it can be closed from 2026-11-01 00:00 UTC"):
         close_month(door, database, OCTOBER, by="ada", now=datetime(2026, 10, 31, 23, 59, tzinfo=UTC))
     now = datetime(2026, 11, 2, 9, tzinfo=UTC)
     with pytest.raises(UsageError, match="--by is empty"):
         close_month(door, database, OCTOBER, by=" ", now=now)
     close_month(door, database, OCTOBER, by="ada", reason="books of October", now=now)
-    with pytest.raises(UsageError, match=r"closed already, by ada at 2026-11-02 09:00"):
+    with pytest.raises(NotPossible, match=r"closed already, by ada at 2026-11-02 09:00"):
         close_month(door, database, OCTOBER, by="bob", now=now)
 
 
 def test_a_month_without_calls_is_refused_unless_that_is_meant(door: Door, database: Database) -> None:
     now = datetime(2026, 12, 2, 9, tzinfo=UTC)
-    with pytest.raises(UsageError, match="no calls in October 2026; months with calls: none"):
+    with pytest.raises(NotPossible, match="no calls in October 2026; months with calls: none"):
         close_month(door, database, OCTOBER, by="ada", now=now)
     World(database, 1).arrive(datetime(2026, 11, 20, tzinfo=UTC), 5)
     months = ", ".join(f"{one:%Y-%m}" for one, _ in database.rows(named_query("report_months")))
     september = date(2026, 9, 1)
-    with pytest.raises(UsageError, match=f"no calls in September 2026; months with calls: {months}. .* --empty"):
+    with pytest.raises(NotPossible, match=f"no calls in September 2026; months with calls: {months}. .* --empty"):
         close_month(door, database, september, by="ada", now=now)
     assert read_book(door).changes == ()
     assert close_month(door, database, september, by="ada", now=now, empty=True).calls == 0
@@ -273,7 +273,7 @@ def test_an_open_gap_is_refused_unless_it_is_accepted(door: Door, database: Data
         "FROM (SELECT toDateTime64('2026-11-01 03:00:00', 3, 'UTC') AS t)"
     )
     now = datetime(2026, 11, 2, 9, tzinfo=UTC)
-    with pytest.raises(UsageError, match="1 open gap: the log did not give 7 records"):
+    with pytest.raises(NotPossible, match="1 open gap: the log did not give 7 records"):
         close_month(door, database, OCTOBER, by="ada", now=now)
     assert read_book(door).changes == ()
     assert close_month(door, database, OCTOBER, by="ada", now=now, accept_gaps=True).accepted_gaps == 7
@@ -293,13 +293,13 @@ def test_a_ledger_that_does_not_add_up_is_not_closed(door: Door, database: Datab
 def test_a_month_is_reopened_with_a_reason_and_before_the_months_after_it_are(door: Door, database: Database) -> None:
     World(database, 1).arrive(datetime(2026, 10, 20, tzinfo=UTC), 5)
     november, now = date(2026, 11, 1), datetime(2026, 12, 2, tzinfo=UTC)
-    with pytest.raises(UsageError, match="October 2026 is not closed"):
+    with pytest.raises(NotPossible, match="October 2026 is not closed"):
         reopen_month(door, database, OCTOBER, by="ada", reason="x", now=now)
     close_month(door, database, OCTOBER, by="ada", now=now)
     close_month(door, database, november, by="ada", now=now, empty=True)
     with pytest.raises(UsageError, match="reopening a closed month needs a --reason"):
         reopen_month(door, database, OCTOBER, by="ada", reason="", now=now)
-    with pytest.raises(UsageError, match="reopen 2026-11 first"):
+    with pytest.raises(NotPossible, match="reopen 2026-11 first"):
         reopen_month(door, database, OCTOBER, by="ada", reason="x", now=now)
     reopen_month(door, database, november, by="bob", reason="an invoice was missing", now=now)
     reopen_month(door, database, OCTOBER, by="bob", reason="an invoice was missing", now=now)
@@ -343,7 +343,7 @@ def test_a_check_finds_figures_and_rows_that_were_changed(door: Door, database: 
     now = datetime(2026, 11, 2, tzinfo=UTC)
     close_month(door, database, OCTOBER, by="ada", now=now)
     assert check_month(door, OCTOBER).ok
-    with pytest.raises(UsageError, match="November 2026 is not closed"):
+    with pytest.raises(NotPossible, match="November 2026 is not closed"):
         check_month(door, date(2026, 11, 1))
     database.command("INSERT INTO closed_figures SELECT * FROM closed_figures LIMIT 1")
     found = check_month(door, OCTOBER)

@@ -18,7 +18,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from streams.embedded import broker as module
 from streams.embedded.broker import Broker, find_binary, free_port, take_over
 from streams.embedded.directory import Layout, own
-from streams.errors import Unavailable, UsageError
+from streams.errors import NotPossible, Unavailable, UsageError
 from streams.kafka_admin import ensure_topics, topic_spec
 
 OWNER = """
@@ -227,7 +227,7 @@ def test_a_taken_port_is_a_usage_error_and_leaves_nothing_running(tmp_path: Path
             other.bind(("127.0.0.1", 0))
             other.listen()
             port = other.getsockname()[1]
-            with pytest.raises(UsageError, match=f"port {port} is taken"):
+            with pytest.raises(NotPossible, match=f"port {port} is taken"):
                 await Broker(owned.layout, port=port).start()
             os.close(await take_over(owned.layout, save_s=1))
 
@@ -310,10 +310,10 @@ def test_a_leftover_that_does_not_stop_is_killed_for_the_next_start(
 def test_a_missing_binary_lists_each_place_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     assert find_binary().name == "noida-db"
     monkeypatch.setattr("streams.embedded.broker.os.access", lambda *_: False)
-    with pytest.raises(UsageError, match=r"(?s)noida-db \(not executable\).*noida-db\.exe \(not there\)"):
+    with pytest.raises(NotPossible, match=r"(?s)noida-db \(not executable\).*noida-db\.exe \(not there\)"):
         find_binary()
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    with pytest.raises(UsageError, match="not installed"):
+    with pytest.raises(NotPossible, match="not installed"):
         find_binary()
 
 

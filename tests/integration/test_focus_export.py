@@ -482,6 +482,6 @@ def test_the_command_says_that_a_month_is_empty(
 
 def test_a_month_that_has_not_begun_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "a.csv"
-    assert run(["export", "focus", "--month", "2098-12", "--out", str(file)]) == 2
+    assert run(["export", "focus", "--month", "2098-12", "--out", str(file)]) == 1
     assert "--month 2098-12: December 2098 has not begun, so there is nothing to export" in capsys.readouterr().err
     assert not file.exists()

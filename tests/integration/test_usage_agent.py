@@ -14,7 +14,7 @@ from faust.types import TP
 
 from schemas.usage import decode_usage, encode_usage
 from streams import topics
-from streams.errors import LedgerError, Unavailable, UsageError
+from streams.errors import LedgerError, NotPossible, Unavailable, UsageError
 from streams.ledger.store import LedgerStore
 from streams.meter.emit import usage_records
 from streams.meter.route import Router
@@ -342,7 +342,7 @@ def test_a_taken_port_says_what_to_do() -> None:
         first, second = (served(State(), Metrics(), Answers()) for _ in range(2))
         host, port = await first.start("127.0.0.1", 0)
         try:
-            with pytest.raises(UsageError, match="SPENDSTREAM_HTTP_PORT"):
+            with pytest.raises(NotPossible, match="SPENDSTREAM_HTTP_PORT"):
                 await second.start(host, port)
         finally:
             await first.stop()

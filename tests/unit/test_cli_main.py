@@ -16,7 +16,7 @@ from streams.cli.main import CommandFolder, group, run
 from streams.cli.output import one_json, result_only
 from streams.cli.reach import HttpLedger, parameter, reach
 from streams.config import Settings
-from streams.errors import LedgerError, SettingsError, SpendstreamError, Unavailable, UsageError
+from streams.errors import LedgerError, NotPossible, SettingsError, SpendstreamError, Unavailable, UsageError
 
 
 def raising(error: BaseException) -> click.Command:
@@ -45,6 +45,7 @@ def probe(monkeypatch: pytest.MonkeyPatch) -> Callable[[click.Command], None]:
     [
         (UsageError("no such thing"), 2, "spendstream: no such thing\n"),
         (SettingsError(["a: wrong", "b: wrong too"]), 2, "  - a: wrong\n  - b: wrong too\n"),
+        (NotPossible("no worker runs"), 1, "spendstream: no worker runs\n"),
         (SpendstreamError("broken"), 1, "spendstream: broken\n"),
         (LedgerError("refused"), 1, "spendstream: refused\n"),
         (Unavailable("away"), 1, "spendstream: away\n"),

@@ -11,7 +11,7 @@ import pytest
 
 from streams.embedded.clickhouse_http import MAX_WAITING, ClickHouseHttp
 from streams.embedded.engine import EngineError, EngineResult
-from streams.errors import UsageError
+from streams.errors import NotPossible
 from streams.http.loopback import is_loopback, names_loopback
 
 Asked = tuple[str, str, dict[str, str], dict[str, str], str]
@@ -124,7 +124,7 @@ def test_a_taken_port_is_a_usage_error_and_stop_is_safe() -> None:
         first = ClickHouseHttp(FakeEngine())
         host, port = await first.start()
         second = ClickHouseHttp(FakeEngine(), host, port)
-        with pytest.raises(UsageError, match=f"cannot listen on 127.0.0.1:{port}"):
+        with pytest.raises(NotPossible, match=f"cannot listen on 127.0.0.1:{port}"):
             await second.start()
         await second.stop()
         await first.stop()

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from streams.embedded.directory import Layout, Running, find_running, holder, own
-from streams.errors import UsageError
+from streams.errors import NotPossible, UsageError
 
 OWNER = """
 import sys, time
@@ -76,7 +76,7 @@ def test_an_announced_owner_is_found_and_leaves_nothing_behind(tmp_path: Path) -
     owned.announce(said)
     assert find_running(tmp_path) == said
     owned.withdraw()
-    with pytest.raises(UsageError, match="starting or stopping"):
+    with pytest.raises(NotPossible, match="starting or stopping"):
         find_running(tmp_path)
     owned.release()
     owned.release()
@@ -87,7 +87,7 @@ def test_an_announced_owner_is_found_and_leaves_nothing_behind(tmp_path: Path) -
 
 def test_a_second_owner_is_told_who_holds_it_and_what_to_do(tmp_path: Path) -> None:
     with other_owner(tmp_path) as process:
-        with pytest.raises(UsageError) as caught:
+        with pytest.raises(NotPossible) as caught:
             own(tmp_path)
         message = str(caught.value)
         assert f"process {process.pid}" in message
@@ -112,7 +112,7 @@ def test_after_kill_9_nobody_is_found_and_the_next_owner_starts(tmp_path: Path) 
 def test_the_remains_of_a_crash_are_not_taken_for_an_owner_that_is_still_starting(tmp_path: Path) -> None:
     with other_owner(tmp_path, announce=False):
         Layout(tmp_path).run_json.write_text(running(pid=1).model_dump_json())
-        with pytest.raises(UsageError, match="starting or stopping"):
+        with pytest.raises(NotPossible, match="starting or stopping"):
             find_running(tmp_path)
 
 

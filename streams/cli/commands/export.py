@@ -72,7 +72,7 @@ def focus(
 
     from streams.cli.output import one_json, remark, result_only
     from streams.cli.reach import reach
-    from streams.errors import UsageError
+    from streams.errors import NotPossible
     from streams.export.focus import Account
     from streams.export.groups import Step
     from streams.export.month import export_month
@@ -86,7 +86,7 @@ def focus(
     period = asked_period(month, None, None, now)
     assert period is not None
     if now < period.start:
-        raise UsageError(f"--month {month}: {period.name} has not begun, so there is nothing to export")
+        raise NotPossible(f"--month {month}: {period.name} has not begun, so there is nothing to export")
     form = form or ("parquet" if out is not None and out.suffix == ".parquet" else "csv")
     out = out or Path(f"spendstream-focus-{period.slug}.{form}")
     settings = settings_of(config)
