@@ -1,7 +1,8 @@
 """What a budget comes to: spent so far, and what the forecast adds to the period's end; when the amount is used up.
 
 The forecast sees whole hours before the one that runs, from the first hour with spend on, and answers for that hour and
-the rest of the period; of the running hour the part that is left counts. Pure.
+the rest of the period; of the running hour the part that is left counts. Without an interval there is no forecast: a
+figure that nobody can say how far to trust is not told. Pure.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ Forecast = Callable[[Steps, int], Outlook]
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """To the end of the period, in pico-USD. `low` and `high` (80 %) are None while there is too little of a past."""
+    """To the end of the period, in pico-USD, with the interval of 80 %."""
 
     total: int
-    low: int | None
-    high: int | None
+    low: int
+    high: int
     exhausts_ms: int | None
     """When the amount will be used up; None when not in this period. Epoch ms."""
     earliest_ms: int | None
@@ -52,30 +53,31 @@ def history(hours: Hours, now_ms: int) -> Steps:
 def expect(
     amount: int, spent: int, period: Period, hours: Hours, now_ms: int, forecast: Forecast = outlook_of
 ) -> Expected | None:
-    """None when the period is over or has not begun."""
+    """None when the period is over or has not begun, and while the past is too short for an interval."""
     if not period.start_ms <= now_ms < period.end_ms:
         return None
     hour = now_ms // HOUR_MS * HOUR_MS
     steps = (period.end_ms - hour) // HOUR_MS
     said = forecast(history(hours, now_ms), steps)
+    if said.low is None or said.high is None:
+        return None
     left = 1.0 - (now_ms - hour) / HOUR_MS
     path = said.path.copy()
     path[0] *= left
     ahead = float(path.sum())
     share = (steps - 1 + left) / steps
-    down = None if said.low is None else (said.total - said.low) * share
-    up = None if said.high is None else (said.high - said.total) * share
+    down, up = (said.total - said.low) * share, (said.high - said.total) * share
 
     def at(extra: float) -> int | None:
         return _used_up(amount - spent, path, ahead, ahead + extra, now_ms, left)
 
     return Expected(
         spent + round(ahead * PICO),
-        None if down is None else spent + round(max(0.0, ahead - down) * PICO),
-        None if up is None else spent + round((ahead + up) * PICO),
+        spent + round(max(0.0, ahead - down) * PICO),
+        spent + round((ahead + up) * PICO),
         at(0.0),
-        None if up is None else at(up),
-        None if down is None else at(-min(down, ahead)),
+        at(up),
+        at(-min(down, ahead)),
     )
 
 

@@ -36,7 +36,7 @@ class BudgetState:
     burns: tuple[Burning, ...]
     """Of the running period only."""
     expected: Expected | None
-    """None when the period is over, and for runs."""
+    """None when the period is over, for runs, and while the past is too short."""
     exhausted_ms: int | None
     """When the amount was used up; None while it is not."""
 

@@ -6,8 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
+from streams.budgets.burn import has_pace
 from streams.budgets.state import BudgetState
 from streams.budgets.words import (
+    NO_FORECAST,
     called,
     day_and_time,
     exhaustion_words,
@@ -56,8 +58,8 @@ def as_json(state: BudgetState) -> dict[str, Any]:
             for burn in state.burns
         ],
         "forecast_usd": None if said is None else exact(said.total),
-        "forecast_low_usd": None if said is None or said.low is None else exact(said.low),
-        "forecast_high_usd": None if said is None or said.high is None else exact(said.high),
+        "forecast_low_usd": None if said is None else exact(said.low),
+        "forecast_high_usd": None if said is None else exact(said.high),
         "exhausts_at": instant(state.exhausts_ms),
         "exhausts_earliest": None if said is None else instant(said.earliest_ms),
         "exhausts_latest": None if said is None else instant(said.latest_ms),
@@ -125,10 +127,10 @@ def remarks(state: BudgetState) -> list[str]:
             f"{burn.short / 1000:.1f} over {pair.short_hours} h ({pair.severity} from {pair.rate / 1000:g} on)"
         )
     said = state.expected
-    if said is not None and said.low is not None and said.high is not None:
+    if said is not None:
         found.append(f"expected {shown(said.low)} to {shown(said.high)} USD; used up: {exhaustion_words(state)}")
-    elif said is not None and state.spent:
-        found.append("too little of a past for an interval")
+    elif state.running and state.spent and has_pace(state.budget):
+        found.append(NO_FORECAST)
     if state.unpriced:
         found.append(unpriced_words(state))
     return found

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Final
 
 from schemas.budgets import Budget
 from streams.budgets.state import BudgetState
 from streams.report.money import shown
+
+NO_FORECAST: Final = "no forecast yet: it takes about five days of a past"
+"""Also of `spendstream forecast`."""
 
 
 def day_and_time(ms: int) -> str:
@@ -83,10 +87,8 @@ def expected_words(state: BudgetState) -> str:
     """`about 5,210.00 USD (4,900.00 to 5,600.00)`."""
     if state.expected is None:
         return "–"
-    about = f"about {shown(state.expected.total)} USD"
-    if state.expected.low is None or state.expected.high is None:
-        return f"{about} (too little of a past for an interval)"
-    return f"{about} ({shown(state.expected.low)} to {shown(state.expected.high)})"
+    said = state.expected
+    return f"about {shown(said.total)} USD ({shown(said.low)} to {shown(said.high)})"
 
 
 def exhaustion_words(state: BudgetState) -> str:

@@ -200,7 +200,8 @@ def test_a_slow_leak_burns_and_calms_and_a_burst_does_not(database: Database, bo
 
 def test_ticks_without_change_write_nothing(database: Database, box: Box) -> None:
     duty = BudgetDuty(database, budget(), box)
-    spend(database, "1", NOW_MS - 7_200_000)
+    for hours in (6 * 24, 2):
+        spend(database, "1", NOW_MS - hours * 3_600_000)
     duty.run(NOW_MS)
     rows = "SELECT count() FROM budget_state_rows"
     before = state(database)

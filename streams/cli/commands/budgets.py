@@ -107,7 +107,8 @@ def show(
       amount_usd spent_usd remaining_usd unpriced_calls      exact decimal strings; calls without a price
       spent_share time_share reached                         shares 0 to 1; thresholds reached, in per cent
       burn      long_hours short_hours long short rate severity burning
-      forecast_usd forecast_low_usd forecast_high_usd        to the period's end; null when it is over
+      forecast_usd forecast_low_usd forecast_high_usd        to the period's end; null when it is over or the past is
+                                                             too short
       exhausts_at exhausts_earliest exhausts_latest exhausted
 
     \b

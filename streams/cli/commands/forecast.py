@@ -53,12 +53,14 @@ def command(
 ) -> None:
     """What will be spent by the end of the month: of everything, a team, a tier, ..., or a budget.
 
-    The forecast is made of the hours before, up to six weeks; its interval of its own errors on them. With several
-    names of one kind they are added up; different kinds narrow each other. `forecast backtest` says how good it is.
+    The forecast is made of the hours before, up to six weeks; its interval of its own errors on them. With less than
+    about five days there is neither. With several names of one kind they are added up; different kinds narrow each
+    other. `forecast backtest` says how good it is.
 
     \b
     JSON: budget scope period period_start period_end at model past_hours spent_usd
-      forecast_usd forecast_low_usd forecast_high_usd      to the period's end, with an interval of 80 %, or null
+      forecast_usd forecast_low_usd forecast_high_usd      to the period's end, with an interval of 80 %; null while the
+                                                           past is too short
       amount_usd exhausts_at exhausts_earliest exhausts_latest     of a budget; null when not in this period
       days      each with day spent_usd expected_usd
 

@@ -23,7 +23,7 @@ PAIR = Pair(6, 1, 3000, "warning")
 
 def state(spent: int = 0, long: int = 0, short: int = 0, low: int | None = None, **fields: Any) -> BudgetState:
     budget = Budget(name="b", amount=Decimal(100), period="month", **fields)
-    expected = Expected(low or 0, low, low, None, None, None)
+    expected = None if low is None else Expected(low, low, low, None, None, None)
     return BudgetState(
         budget, "", period_at("month", NOW), NOW, 100 * PICO, spent * PICO, 0,
         tuple(t for t in budget.thresholds if spent >= t), (Burning(PAIR, long, short),), expected, None,

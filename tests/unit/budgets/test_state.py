@@ -11,10 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.budgets import Budget, Burn, PeriodName
+from streams.budgets.ahead import as_json as ahead_json
+from streams.budgets.ahead import in_words as ahead_words
+from streams.budgets.ahead import look_ahead
 from streams.budgets.burn import Burning, Pair, pairs_of
 from streams.budgets.hours import Hours
 from streams.budgets.period import DAY_MS, HOUR_MS, Period, period_at
 from streams.budgets.state import BudgetState, budget_state
+from streams.budgets.tell import remarks
 from streams.money import PICO
 
 PERIODS: st.SearchStrategy[PeriodName] = st.sampled_from(("day", "week", "month"))
@@ -100,9 +104,7 @@ def test_spent_is_the_sum_of_the_hours_of_the_period(case: tuple[PeriodName, int
     assert (found.exhausted_ms is None) == (total < 100 * PICO)
     if found.exhausted_ms is not None:
         assert found.period.start_ms <= found.exhausted_ms < found.period.end_ms
-    assert found.expected is not None
-    assert found.expected.total >= found.spent
-    if found.expected.low is not None and found.expected.high is not None:
+    if found.expected is not None:
         assert found.spent <= found.expected.low <= found.expected.total <= found.expected.high
 
 
@@ -248,5 +250,24 @@ def test_a_month_without_calls_is_quiet() -> None:
     now = ms("2026-03-17T12:00:00") + int(timedelta(minutes=7).total_seconds()) * 1000
     found = state({}, now)
     assert (found.spent, found.reached, found.exhausts_ms) == (0, (), None)
-    assert found.expected is not None
-    assert (found.expected.total, found.expected.low) == (0, None)
+    assert found.expected is None
+
+
+def test_a_short_past_makes_no_forecast() -> None:
+    """Neither a sum nor a day of exhaustion from what one day looked like; five days make both."""
+    now = ms("2026-03-16T12:00:00")
+    for days, there in ((1, False), (4, False), (5, True)):
+        steady = dict.fromkeys(range(now - days * DAY_MS, now, HOUR_MS), PICO // 10)
+        found = state(steady, now, amount="14")
+        assert (found.expected is not None, found.exhausts_ms is not None) == (there, there)
+        [line] = [line for line in remarks(found) if "forecast" in line or "expected" in line]
+        assert line.startswith("expected ") is there
+        ahead = look_ahead(budget(amount="14"), True, Hours(steady, {}), now)
+        said = ahead_json(ahead)
+        assert (said["forecast_usd"] is not None) is there
+        assert (said["exhausts_at"] is not None) is there
+        assert ("no forecast yet" in ahead_words(ahead)) is not there
+        assert [day["expected_usd"] is None for day in said["days"]] == [not there] * 31
+        assert sum(coming for _, _, coming in ahead.days) == (
+            0 if ahead.expected is None else pytest.approx(ahead.expected.total - ahead.spent, abs=100)
+        )

@@ -176,11 +176,11 @@ def test_the_break_even_of_a_part_of_a_period_is_of_that_part() -> None:
     uses = [use(15, "a", 100, "50"), use(20, "b", 100, "150", tier="frontier")]
     limited = 'capacity = { tokens = 31000 }\noverage = "per_token"'
     part = state(plan(FLAT.format(fee=310) + limited), HALF, uses)
-    assert (part.fee_pico, part.capacity) == (220 * PICO, 22000)
+    assert (part.fee_pico, part.capacity) == (220 * PICO, Fraction(22000))
     assert part.break_even == 220  # 1 USD a token
     assert {tier.tier: tier.break_even for tier in part.tiers} == {"mid": 440, "frontier": 147}
     whole = state(plan(FLAT.format(fee=310) + limited + "\nprorate = false"), HALF, uses)
-    assert (whole.fee_pico, whole.capacity, whole.break_even) == (310 * PICO, 31000, 310)
+    assert (whole.fee_pico, whole.capacity, whole.break_even) == (310 * PICO, Fraction(31000), 310)
 
 
 def test_unpriced_calls_do_not_thin_out_the_break_even() -> None:
