@@ -59,6 +59,10 @@ _NO_IDEMPOTENCE = (IncompatibleBrokerVersion, UnsupportedVersionError, ClusterAu
 """Answers of brokers (or their access rules) that have no idempotent producers."""
 
 
+class _WithoutIdempotence(Exception):
+    """The next producer is to be one without."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pace:
     """Times in seconds."""
@@ -121,6 +125,9 @@ class Sender:
             try:
                 await self._connect(producer)
                 await self._pump(producer)
+            except _WithoutIdempotence:
+                # A router without any right on the topic is told this first, and wants to hear what lies behind it.
+                self._trouble.turn()
             except (KafkaError, Unavailable, OSError, TimeoutError) as error:
                 self._failed(error, expected=True)
             except Exception as error:  # a fault of ours must not end the stream either
@@ -142,6 +149,7 @@ class Sender:
             if self._idempotent and self._may_fall_back and answered:
                 self._idempotent = False
                 log.info("the broker has no idempotent producers (%s): going on without", type(error).__name__)
+                raise _WithoutIdempotence from error
             raise
         self._buffer.connected = True
 

@@ -49,6 +49,10 @@ class Trouble:
                 "trouble publishing to %s (%s): %s; trying again", self._topic, why, self._counts(), exc_info=error
             )
 
+    def turn(self) -> None:
+        """Another way is tried now: what is heard next is of that, and is said at once."""
+        self._said = float("-inf")
+
     def over(self) -> None:
         """Calls are acknowledged again."""
         if self._began is None:

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
     IncompatibleBrokerVersion,
     KafkaConnectionError,
     KafkaTimeoutError,
     MessageSizeTooLargeError,
     OutOfOrderSequenceNumber,
+    TopicAuthorizationFailedError,
 )
 
 from streams.publish import sender as sender_module
@@ -189,6 +191,22 @@ def test_without_idempotence_where_the_broker_has_none() -> None:
     broker = Broker(start=start)
     assert run(broker, 10).stats().delivered == 10
     assert broker.producers == [True, False]
+
+
+def test_what_lies_behind_a_refused_id_is_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    """So a broker answers a router that has no right on the topic: first it refuses the producer id."""
+    tries: list[bool] = []
+
+    async def start(idempotent: bool) -> None:
+        tries.append(idempotent)
+        if idempotent:
+            raise ClusterAuthorizationFailedError()
+        if len(tries) == 2:
+            raise TopicAuthorizationFailedError("t")
+
+    assert run(Broker(start=start), 10).stats().delivered == 10
+    assert tries == [True, False, False]
+    assert "TopicAuthorizationFailedError" in caplog.text
 
 
 def test_without_idempotence_where_the_broker_never_gives_an_id() -> None:

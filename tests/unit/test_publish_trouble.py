@@ -54,6 +54,18 @@ def test_one_line_at_once_one_a_minute_with_counts_and_one_when_it_is_back(caplo
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
+def test_what_is_wrong_with_another_way_is_said_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    bench.publish(1)
+    bench.trouble.hear("no id")
+    bench.trouble.turn()
+    bench.hear_for(59)
+    assert lines(caplog) == [
+        "trouble publishing to t (no id): 1 call(s) buffered, 0 dropped; trying again",
+        "trouble publishing to t (refused): 1 call(s) buffered, 0 dropped; trying again",
+    ]
+
+
 def test_the_next_outage_is_said_at_once_and_counts_from_zero(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     bench.trouble.hear("away")
