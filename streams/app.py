@@ -150,6 +150,9 @@ def create_app(settings: Settings, worker_id: str) -> App:
         broker_commit_every=None,
         broker_session_timeout=settings.session_timeout_seconds,
         broker_heartbeat_interval=settings.session_timeout_seconds / 10,
+        # A member that died while the others join is waited for this long, by brokers that do not look at its session
+        # then. What a worker does before it joins (`before_revoke` of each room) takes one session timeout at most.
+        broker_rebalance_timeout=2 * settings.session_timeout_seconds,
         stream_buffer_maxsize=BUFFERED_BATCHES,
         stream_wait_empty=True,
         stream_recovery_delay=0.0,
