@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.plans import Plan
+from streams.counted import counted
 from streams.meter.price import Pricer
 from streams.money import exact, pico
 from streams.outcomes.intervals import Counts
@@ -73,7 +74,10 @@ class Savings:
                 "was seen are not in it."
             )
         if self.unpriced:
-            said.append(f"{self.unpriced:,} calls have no price and are in no sum.")
+            said.append(
+                f"Without a price, and in no sum: {counted(self.unpriced, 'call')}. A * marks an amount that leaves "
+                "some out."
+            )
         return tuple(said)
 
     @property
@@ -135,8 +139,11 @@ class Savings:
 
 
 def mix_spend(line: Mapping[str, Any]) -> str:
-    """What a line of `mix` says of its cost to people: cents, or that no call of it has a price, which is not free."""
-    return "unpriced" if line["unpriced_calls"] == line["calls"] else shown(pico(line["cost_usd"]))
+    """What a line of `mix` says of its cost to people: cents, with a `*` when it leaves calls without a price out, or
+    that no call of it has a price, which is not free."""
+    if line["unpriced_calls"] == line["calls"]:
+        return "unpriced"
+    return shown(pico(line["cost_usd"])) + (" *" if line["unpriced_calls"] else "")
 
 
 def read_savings(

@@ -27,7 +27,7 @@ from streams.outcomes.intervals import wilson
 from streams.outcomes.period import DAY_MS, Span
 from streams.plans.file import parse_plans
 from streams.report.money import shown
-from streams.savings.result import Savings, read_savings
+from streams.savings.result import Savings, mix_spend, read_savings
 from streams.savings.section import savings_section
 from tests.fakes import BASE_MS, call
 from tests.integration.outcome_ledger import Door, write_calls, write_verdicts
@@ -327,6 +327,18 @@ def test_people_read_cents_and_unpriced_instead_of_zero(savings: Savings) -> Non
         assert told[-1] == ("unpriced" if line["task_class"] == "" else shown(pico(line["cost_usd"])))
         assert line["unpriced_calls"] == (line["calls"] if line["task_class"] == "" else 0)
     assert '<td class="n">unpriced</td>' in savings_section(found).markup
+
+
+def test_an_amount_that_leaves_calls_out_is_marked(savings: Savings) -> None:
+    at = next(at for at, cell in enumerate(savings.cells) if cell.calls > 1 and cell.task_class)
+    cell = savings.cells[at]
+    cells = [*savings.cells[:at], replace(cell, unpriced=1), *savings.cells[at + 1 :]]
+    found = replace(savings, cells=cells)
+    marked = [line for line in found.as_json()["mix"] if mix_spend(line).endswith(" *")]
+    assert [(line["task_class"], line["tier"]) for line in marked] == [(cell.task_class, cell.tier)]
+    assert mix_spend(marked[0]) in _in_words(found)
+    assert mix_spend(marked[0]) in savings_section(found).markup
+    assert found.assumptions[-1] == "Without a price, and in no sum: 1 call. A * marks an amount that leaves some out."
 
 
 # -- escalations -----------------------------------------------------------------------------------------------------
