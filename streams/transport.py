@@ -168,7 +168,7 @@ class Consumer(driver.Consumer):
         """The takeover that is under way. Faust begins a rebalance beside it, and cancels it only with the next
         assignment: by then another worker may have taken its partitions over."""
         self._revoked = False
-        """Between a revocation and the next assignment: nothing is taken over any more."""
+        """Between a revocation and the next assignment: nothing is taken over, and no record is handed out."""
 
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -182,6 +182,9 @@ class Consumer(driver.Consumer):
         async with self._fetching:
             if not self.flow_active:
                 return
+            if self._revoked:
+                await asyncio.sleep(_FULL_PAUSE_S)
+                return
             records, active = await self._wait_next_records(timeout)
             generation = self.app.consumer_generation_id
         if not records or self.should_stop:
@@ -189,7 +192,7 @@ class Consumer(driver.Consumer):
         for tp, batch in records.items():
             # Rechecked at each step: between two yields a rebalance may have begun, and what is dropped here is
             # fetched again because resuming always seeks.
-            if not self.flow_active or self.app.consumer_generation_id != generation:
+            if not self.flow_active or self._revoked or self.app.consumer_generation_id != generation:
                 return
             if active is not None and tp not in active and tp not in self._buffered_partitions:
                 continue
@@ -294,13 +297,11 @@ class Consumer(driver.Consumer):
     async def perform_seek(self) -> None:
         """Go where the ledger says, else where the group committed. Runs once before an assignment's first fetch."""
         async with self._fetching:
-            taken = not self._revoked and await self._perform_seek()
-        if not taken:
-            # Faust would let records flow now. It cancels this when the next assignment comes.
-            await asyncio.get_running_loop().create_future()
+            # Faust lets the flow go on behind this; without a takeover `getmany` hands nothing out.
+            if not self._revoked:
+                await self._perform_seek()
 
-    async def _perform_seek(self) -> bool:
-        """False where the partitions went before they were taken over."""
+    async def _perform_seek(self) -> None:
         assignment = {TP(tp.topic, tp.partition) for tp in self.assignment()}
         for tp in assignment:
             self._forget(tp)
@@ -308,7 +309,7 @@ class Consumer(driver.Consumer):
         group = {tp: (offset if offset is not None and offset >= 0 else None) for tp, offset in committed.items()}
         starts = await self._take_over({tp: group.get(tp) for tp in assignment})
         if starts is None:
-            return False
+            return
         if starts:
             await self._thread.seek_wait(starts)
             # What lies before is in the ledger and its usage is said: said once more at every start otherwise. In a new
@@ -323,7 +324,6 @@ class Consumer(driver.Consumer):
             self._read_offset[tp] = None
             if start is not None:
                 self._next_offset[tp] = start
-        return True
 
     async def _take_over(self, committed: Mapping[TP, int | None]) -> Mapping[TP, int] | None:
         """Where to start; None where the partitions went before they were taken over."""
