@@ -11,6 +11,16 @@ from streams.detect.signal import PICO
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
 
+# Not fields of `DetectConfig`: kept states hold one, field by field.
+SPEND_STIR = 0.7
+"""Share of the own record of ten minutes from which spend is looked at: an hour of steady work beyond all records may
+have no ten minutes that are.
+"""
+SPEND_Z = 1.5
+"""Standard deviations above the own mean of hourly maxima (in bits): where hours differ by a factor of ten anyway, one
+of twice the record is no news.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class DetectConfig:
@@ -108,17 +118,17 @@ class DetectConfig:
     spend_blocks: int = 3
     spend_age_ms: int = 40 * HOUR_MS
     """A nightly batch has one active hour a day: two nights at least."""
-    spend_factor: float = 2.5
+    spend_factor: float = 2.0
     """Times the own record of the decayed hour."""
-    spend_both_factor: float = 1.6
-    spend_long_factor: float = 1.5
+    spend_both_factor: float = 1.2
+    spend_long_factor: float = 1.6
     """Or times the records of the hour and of six hours, both."""
     spend_doubt: float = 3.0
     """Active hours that count as not yet seen: after three the limits are double."""
-    spend_one_run: float = 0.6
+    spend_one_run: float = 0.4
     """Share of the hour above which one dear run, not a spike, is what one sees."""
-    spend_min: int = PICO
-    """A dollar in the decayed hour: below, nobody should be called."""
+    spend_min: int = 5 * PICO // 2
+    """Two and a half dollars in the decayed hour: below, nobody should be called."""
 
     # stuck run, silence, cardinality
     stuck_factor: float = 4.0

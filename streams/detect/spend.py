@@ -10,7 +10,7 @@ import math
 
 from streams.counted import counted
 from streams.detect.call import Seen
-from streams.detect.config import HOUR_MS, MINUTE_MS, DetectConfig
+from streams.detect.config import HOUR_MS, MINUTE_MS, SPEND_STIR, SPEND_Z, DetectConfig
 from streams.detect.habit import SPEND10, SPEND60, SPEND360, Root, Run
 from streams.detect.signal import dollars
 
@@ -40,7 +40,7 @@ def level(root: Root, run: Run, call: Seen, cost: int, config: DetectConfig) -> 
     if sixty > peak[SPEND60]:
         peak[SPEND60] = sixty
     record = root.record
-    if ten <= record[SPEND10]:
+    if ten <= SPEND_STIR * record[SPEND10]:
         if root.spend_first is not None:
             root.spend_first = None
         return 0.0
@@ -59,6 +59,9 @@ def level(root: Root, run: Run, call: Seen, cost: int, config: DetectConfig) -> 
     over *= root.blocks / (root.blocks + config.spend_doubt)
     if over >= 1.0 and run.run_id is not None and run.cost > config.spend_one_run * sixty:
         return 0.9  # one dear run is a stuck run, not a spike
+    base = root.base
+    if over >= 1.0 and base is not None and base[SPEND60].z(math.log2(1.0 + sixty), config) < SPEND_Z:
+        return 0.9  # its hours differ as much
     return over
 
 
