@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from streams.detect.config import HOUR_MS
+from streams.detect.config import HOUR_MS, DetectConfig
 from streams.detect.engine import Detector
 from streams.detect.family import Asleep
 from streams.detect.habit import Root, Run
@@ -47,14 +47,20 @@ def has_open(detector: Detector) -> set[str]:
     return {incident.agent_id for incident in detector.book.open.values() if incident.agent_id in roots}
 
 
-def assemble(fleet: bytes, roots: Iterable[bytes], asleep: Mapping[str, Asleep] | None = None) -> Detector:
+def assemble(
+    fleet: bytes,
+    roots: Iterable[bytes],
+    asleep: Mapping[str, Asleep] | None = None,
+    config: DetectConfig | None = None,
+) -> Detector:
     """A detector from its parts; the order of the roots does not matter. `asleep`: root agents without an open
-    incident, by key, that stay packed until they are needed: unpacking 100,000 takes a quarter of a minute.
+    incident, by key, that stay packed until they are needed: unpacking 100,000 takes a quarter of a minute. `config`:
+    what it goes by from here on, such as the thresholds of a newer version; that of the parts where it is None.
     """
-    version, config, kept, incidents, pending = unpack(fleet)
+    version, kept_config, kept, incidents, pending = unpack(fleet)
     if version != 1:
         raise ValueError(f"detector state of version {version} cannot be read by version 1")
-    detector = Detector(config)
+    detector = Detector(config or kept_config)
     detector.__dict__.update(kept)
     detector.book.resume(pending)
     for incident in incidents:

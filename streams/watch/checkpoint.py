@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from streams.detect import Detector
+from streams.detect import DetectConfig, Detector
 from streams.detect.family import Asleep
 from streams.detect.packed import pack, unpack
 from streams.detect.parts import assemble, fleet_part, has_open, root_part
@@ -77,7 +77,7 @@ def changed_roots(detector: Detector, written: set[str]) -> Iterator[RootState]:
 
 def resumed(rest: Mapping[str, bytes], roots: Iterable[RootState]) -> tuple[Watch, set[str]]:
     """The watch of a checkpoint, and the keys of the root agents that it has rows of. Root agents without an open
-    incident stay packed until they call.
+    incident stay packed until they call. The detector goes by this version's parameters, whichever wrote the state.
     """
     written: set[str] = set()
     awake: list[bytes] = []
@@ -88,7 +88,7 @@ def resumed(rest: Mapping[str, bytes], roots: Iterable[RootState]) -> tuple[Watc
             awake.append(root.state)
         else:
             asleep[root.key] = Asleep(root.last_ms, tuple(root.names), tuple(root.runs), root.state)
-    detector = assemble(rest["fleet"], awake, asleep)
+    detector = assemble(rest["fleet"], awake, asleep, DetectConfig())
     watch = Watch(detector=detector)
     watch.resume(unpack(rest["watch"]))
     return watch, written

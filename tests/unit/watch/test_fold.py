@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from schemas import Incident as IncidentContract
 from schemas import Signal as SignalContract
-from streams.detect import Detector
+from streams.detect import DetectConfig, Detector
 from streams.watch import checkpoint
 from streams.watch.checkpoint import Saved
 from streams.watch.emit import change_record, signal_record
@@ -136,6 +136,16 @@ def test_a_checkpoint_goes_on_as_if_nothing_had_been(cut: int) -> None:
     assert told(watched(again, first=cut)) == told(after)
     assert again.standing == whole.standing
     assert states(again.detector, {}) == states(whole.detector, {})
+
+
+def test_who_resumes_goes_by_its_own_parameters() -> None:
+    """A checkpoint of an older version carries the thresholds of then."""
+    watch = Watch(DetectConfig(spend_min=1))
+    watch.fold(STORY[:50])
+    rest = checkpoint.rest_of(watch, Order((), 0, disorder_ms=500, absent_ms=30_000), Saved(1, 0, 0, 500))
+    again, _ = checkpoint.resumed(rest, list(checkpoint.changed_roots(watch.detector, set())))
+    assert again.detector.config == DetectConfig()
+    assert again.detector.seen == 50
 
 
 def test_a_checkpoint_writes_the_agents_that_changed() -> None:
