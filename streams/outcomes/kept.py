@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
-from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, Final
 
@@ -71,22 +70,21 @@ def _changed(runs: Sequence[Run], kept: dict[Key, int], now_ms: int) -> Iterator
         digest = _digest(run)
         if kept.get((run.began_ms, run.run_id)) != digest:
             yield {
-                "began_at": _instant(run.began_ms), "run_id": run.run_id, "ended_at": _instant(run.ended_ms),
+                "began_at": run.began_ms, "run_id": run.run_id, "ended_at": run.ended_ms,
                 "tier": run.tier, "provider_name": run.provider, "request_model": run.model, "agent_id": run.agent,
                 "team_id": run.team, "task_class": run.task_class, "success": run.success,
                 "evaluators": run.evaluators, "tiers": run.tiers, "models": run.models, "calls": run.calls,
                 "escalated": run.escalated, "retries": run.retries, "input_tokens": run.input_tokens,
                 "cache_read_tokens": run.cache_read_tokens, "output_tokens": run.output_tokens,
                 "cost_usd": usd(run.cost_pico), "unpriced": run.unpriced, "gone": False, "digest": digest,
-                "written_at": _instant(now_ms),
+                "written_at": now_ms,
             }  # fmt: skip
 
 
 def _gone(runs: Sequence[Run], kept: dict[Key, int], now_ms: int) -> Iterator[dict[str, Any]]:
     nothing = {name: {_TEXT: "", _FLAG: True}.get(kind, 0) for name, kind in _COLUMNS.items() if kind is not _INSTANT}
     for at, run_id in sorted(kept.keys() - {(run.began_ms, run.run_id) for run in runs}):
-        began, now = _instant(at), _instant(now_ms)
-        yield nothing | {"began_at": began, "run_id": run_id, "ended_at": began, "gone": True, "written_at": now}
+        yield nothing | {"began_at": at, "run_id": run_id, "ended_at": at, "gone": True, "written_at": now_ms}
 
 
 def _digest(run: Run) -> int:
@@ -97,7 +95,3 @@ def _digest(run: Run) -> int:
 def _token(rows: Sequence[dict[str, Any]], now_ms: int) -> str:
     told = ",".join(f"{row['run_id']}:{row['digest']}" for row in rows)
     return f"judged_runs:{now_ms}:{hashlib.blake2b(told.encode(), digest_size=16).hexdigest()}"
-
-
-def _instant(ms: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
